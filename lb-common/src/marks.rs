@@ -1,0 +1,1 @@
+//! Firewall marks: the program that gives a packet its mark.

@@ -1,0 +1,2 @@
+//! The `lvx` program.
+fn main() {}

@@ -1,0 +1,254 @@
+//! Virtual services and their real servers.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Transport protocol of a virtual service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// TCP (protocol number 6).
+    Tcp,
+    /// UDP (protocol number 17).
+    Udp,
+}
+
+impl Protocol {
+    /// The IANA protocol number.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        })
+    }
+}
+
+/// Address family of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// IPv4.
+    Inet,
+    /// IPv6.
+    Inet6,
+}
+
+impl From<IpAddr> for Family {
+    fn from(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Inet,
+            IpAddr::V6(_) => Self::Inet6,
+        }
+    }
+}
+
+/// What identifies a virtual service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceId {
+    /// (protocol, VIP, port); port 0 is every port.
+    Address {
+        /// Transport protocol.
+        protocol: Protocol,
+        /// Virtual address.
+        vip: IpAddr,
+        /// Port, host order; 0 is every port and needs persistence.
+        port: u16,
+    },
+    /// Every packet that carries the firewall mark.
+    Mark {
+        /// The mark, never 0.
+        mark: u32,
+        /// Family of the packets, and of the real servers.
+        family: Family,
+    },
+}
+
+impl ServiceId {
+    /// Family of the service's packets.
+    pub fn family(&self) -> Family {
+        match *self {
+            Self::Address { vip, .. } => vip.into(),
+            Self::Mark { family, .. } => family,
+        }
+    }
+
+    /// The service's port, 0 for every port and for marks.
+    pub fn port(&self) -> u16 {
+        match *self {
+            Self::Address { port, .. } => port,
+            Self::Mark { .. } => 0,
+        }
+    }
+}
+
+impl fmt::Display for ServiceId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Address { protocol, vip, port } => write!(out, "{protocol} {}", SocketAddr::new(vip, port)),
+            Self::Mark { mark, family: Family::Inet } => write!(out, "FWM {mark}"),
+            Self::Mark { mark, family: Family::Inet6 } => write!(out, "FWM {mark} IPv6"),
+        }
+    }
+}
+
+/// How a new connection picks a real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SchedulerKind {
+    /// Round robin.
+    Rr,
+    /// Weighted round robin.
+    Wrr,
+    /// Least connections.
+    Lc,
+    /// Weighted least connections (the default of `ipvsadm`).
+    Wlc,
+    /// Shortest expected delay.
+    Sed,
+    /// Never queue.
+    Nq,
+    /// Weighted failover.
+    Fo,
+    /// Weighted overflow.
+    Ovf,
+}
+
+impl SchedulerKind {
+    /// Every scheduler, in the order of the documentation.
+    pub const ALL: [Self; 8] =
+        [Self::Rr, Self::Wrr, Self::Lc, Self::Wlc, Self::Sed, Self::Nq, Self::Fo, Self::Ovf];
+
+    /// The name that `ipvsadm -s` knows.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rr => "rr",
+            Self::Wrr => "wrr",
+            Self::Lc => "lc",
+            Self::Wlc => "wlc",
+            Self::Sed => "sed",
+            Self::Nq => "nq",
+            Self::Fo => "fo",
+            Self::Ovf => "ovf",
+        }
+    }
+}
+
+impl FromStr for SchedulerKind {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(())
+    }
+}
+
+impl fmt::Display for SchedulerKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+/// Which part of a client's address persistence looks at (`-M`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Netmask {
+    /// IPv4: the client's address is ANDed with this.
+    V4(Ipv4Addr),
+    /// IPv6: number of leading bits kept, 1..=128.
+    V6(u8),
+}
+
+impl Netmask {
+    /// The mask that keeps the whole address.
+    pub fn host(family: Family) -> Self {
+        match family {
+            Family::Inet => Self::V4(Ipv4Addr::BROADCAST),
+            Family::Inet6 => Self::V6(128),
+        }
+    }
+}
+
+/// Persistence (`-p`): a client comes back to its real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Persistence {
+    /// Seconds that a template lives after the last new connection, 1..=2678400.
+    pub timeout: u32,
+}
+
+impl Persistence {
+    /// What `-p` without a value means: 360 s (libipvs' IPVS_SVC_PERSISTENT_TIMEOUT).
+    pub const DEFAULT_TIMEOUT: u32 = 360;
+    /// The longest timeout that `ipvsadm` takes: 31 days.
+    pub const MAX_TIMEOUT: u32 = 31 * 24 * 3600;
+}
+
+/// How a packet reaches its real server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForwardingMethod {
+    /// Direct routing: only the Ethernet header changes (`-g`).
+    Gate,
+}
+
+/// A member of a service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealServer {
+    /// Address; of the family of its service.
+    pub address: IpAddr,
+    /// Port; under direct routing that of the service, 0 where the service has none.
+    pub port: u16,
+    /// Weight, 0..=2147483647; 0 is quiesced.
+    pub weight: u32,
+    /// Forwarding method.
+    pub method: ForwardingMethod,
+    /// At this many connections the server takes no new ones (`-x`); 0 is no limit.
+    pub upper_threshold: u32,
+    /// Below this many it takes new ones again (`-y`); 0 is three quarters of the upper threshold.
+    pub lower_threshold: u32,
+}
+
+/// A virtual service and its real servers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// What identifies it.
+    pub id: ServiceId,
+    /// How a new connection picks a real server.
+    pub scheduler: SchedulerKind,
+    /// Persistence, or none.
+    pub persistence: Option<Persistence>,
+    /// What part of the client's address persistence looks at; kept, as IPVS does, even without it.
+    pub netmask: Netmask,
+    /// One-packet scheduling (`-o`), for UDP only.
+    pub one_packet: bool,
+    /// Real servers, newest first, as IPVS keeps them.
+    pub servers: Vec<RealServer>,
+}
+
+/// Timeouts of `ipvsadm --set`, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// An established TCP connection.
+    pub tcp: u32,
+    /// A TCP connection after its FIN.
+    pub tcpfin: u32,
+    /// A UDP flow.
+    pub udp: u32,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { tcp: 900, tcpfin: 120, udp: 300 }
+    }
+}

@@ -1,0 +1,2 @@
+//! LVX' build, lab, demo and test commands.
+fn main() {}

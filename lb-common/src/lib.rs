@@ -5,4 +5,5 @@
 //! else is in host order.
 #![cfg_attr(not(test), no_std)]
 
+pub mod address;
 pub mod marks;

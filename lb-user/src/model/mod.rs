@@ -1,5 +1,6 @@
 //! What the operator asked for, in LVS' own words. Pure data: no I/O, no aya.
 
+pub mod marks;
 mod service;
 
 pub use service::{

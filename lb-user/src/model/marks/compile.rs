@@ -211,3 +211,6 @@ impl<'a> Walk<'a> {
         matching.map(|&(_, index)| index).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,13 +192,13 @@ mod tests {
             ("mark = 8", "-j MARK --set-mark 8"),
             ("mark = \"0x8/0xff\"", "-j MARK --set-xmark 0x8/0xff"),
             ("mark = 8\ndestination = \"172.16.100.1\"\nprotocol = \"tcp\"\ndestination_port = 80",
-             "-d 172.16.100.1/32 -p tcp --dports 80 -j MARK --set-mark 8"),
+             "-d 172.16.100.1/32 -p tcp --dport 80 -j MARK --set-mark 8"),
             ("mark = 8\ndestination = \"! 10.0.0.0/8\"", "-4 ! -d 10.0.0.0/8 -j MARK --set-mark 8"),
             ("mark = 8\nsource = \"2001:db8::/32\"\ndestination = \"!2001:db8::1\"",
              "! -d 2001:db8::1/128 -s 2001:db8::/32 -j MARK --set-mark 8"),
-            ("mark = 10\ndestination_port = \"10000:20000\"", "--dports 10000:20000 -j MARK --set-mark 10"),
-            ("mark = 10\nsource_port = [80, \"443\", \"8000:8100\"]", "--sports 80,443,8000:8100 -j MARK --set-mark 10"),
-            ("mark = 10\ndestination_port = \"! 80,443\"", "! --dports 80,443 -j MARK --set-mark 10"),
+            ("mark = 10\ndestination_port = \"10000:20000\"", "--dport 10000:20000 -j MARK --set-mark 10"),
+            ("mark = 10\nsource_port = [80, \"443\", \"8000:8100\"]", "-m multiport --sports 80,443,8000:8100 -j MARK --set-mark 10"),
+            ("mark = 10\ndestination_port = \"! 80,443\"", "-m multiport ! --dports 80,443 -j MARK --set-mark 10"),
             ("mark = 10\nprotocol = \"!tcp\"\ninterface = \"! eth+\"", "! -i eth+ ! -p tcp -j MARK --set-mark 10"),
         ];
         for (text, shown) in rows {

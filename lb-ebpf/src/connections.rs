@@ -43,6 +43,11 @@ impl Table for Connections {
     }
 
     #[inline(always)]
+    fn reclaim(bucket: u32, now: u64) -> u32 {
+        lvx_reclaim_conn(bucket, now)
+    }
+
+    #[inline(always)]
     fn expire(slot: &Slot, word: Word, _now: u64) -> bool {
         if !slot.swap(word, Word(0)) {
             return false;
@@ -167,4 +172,10 @@ pub fn open(slot: &Slot, packet: &Packet, real: u32, server: &RealServer, link: 
     if state == State::Established as u8 && link != 0 {
         templates::assure(link - 1);
     }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_reclaim_conn(bucket: u32, now: u64) -> u32 {
+    flows::reclaim::<Connections>(bucket, now)
 }

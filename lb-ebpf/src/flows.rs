@@ -17,6 +17,8 @@ pub trait Table {
     fn flow(slot: u32) -> Option<*mut Flow>;
     /// Number of buckets less one; buckets are a power of two.
     fn mask() -> u32;
+    /// [`reclaim`] for this table, as a global function: the verifier looks at it once.
+    fn reclaim(bucket: u32, now: u64) -> u32;
     /// Removes the flow, or keeps it, as its expiry at `now` demands; tells whether it is gone.
     fn expire(slot: &Slot, word: Word, now: u64) -> bool;
 }
@@ -80,6 +82,25 @@ impl Slot {
 /// Finds the live slot of a key.
 #[inline(always)]
 pub fn find<T: Table>(key: &FlowKey, hash: u64) -> Option<Slot> {
+    let index = search::<T>(key, hash);
+    if index == NOT_FOUND {
+        return None;
+    }
+    Some(Slot { index, flow: T::flow(index)? })
+}
+
+/// No slot.
+const NOT_FOUND: u32 = u32::MAX;
+
+/// The number of a key's slot. Not inlined, so that the verifier follows what comes after it once and not once for
+/// each of the sixteen slots.
+#[inline(never)]
+fn search<T: Table>(key: &FlowKey, hash: u64) -> u32 {
+    search_bucket::<T>(key, hash).unwrap_or(NOT_FOUND)
+}
+
+#[inline(always)]
+fn search_bucket<T: Table>(key: &FlowKey, hash: u64) -> Option<u32> {
     let place = table::place(hash);
     let bucket = place.bucket & T::mask();
     let tags = T::tags(bucket)?;
@@ -91,7 +112,7 @@ pub fn find<T: Table>(key: &FlowKey, hash: u64) -> Option<Slot> {
 }
 
 #[inline(always)]
-fn in_word<T: Table>(key: &FlowKey, base: u32, mut mask: u64) -> Option<Slot> {
+fn in_word<T: Table>(key: &FlowKey, base: u32, mut mask: u64) -> Option<u32> {
     for _ in 0..WAYS_PER_WORD {
         if mask == 0 {
             return None;
@@ -100,7 +121,7 @@ fn in_word<T: Table>(key: &FlowKey, base: u32, mut mask: u64) -> Option<Slot> {
         let slot = Slot { index, flow: T::flow(index)? };
         let word = slot.word();
         if word.is_live() && !word.is_invalidated() && same(&slot.flow().key, key) {
-            return Some(slot);
+            return Some(index);
         }
         mask &= mask - 1;
     }
@@ -123,7 +144,7 @@ fn same(a: &FlowKey, b: &FlowKey) -> bool {
 #[inline(always)]
 pub fn claim<T: Table>(hash: u64, now: u64) -> Option<Slot> {
     claim_free::<T>(hash).or_else(|| {
-        reclaim::<T>(hash as u32, now);
+        T::reclaim(hash as u32, now);
         claim_free::<T>(hash)
     })
 }
@@ -157,8 +178,8 @@ fn claim_free<T: Table>(hash: u64) -> Option<Slot> {
 }
 
 /// Removes what expired in the bucket of a hash.
-#[inline(never)]
-fn reclaim<T: Table>(bucket: u32, now: u64) -> u32 {
+#[inline(always)]
+pub fn reclaim<T: Table>(bucket: u32, now: u64) -> u32 {
     let base = (bucket & T::mask()) * WAYS;
     for way in 0..WAYS {
         let Some(flow) = T::flow(base + way) else { continue };

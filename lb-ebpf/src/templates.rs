@@ -39,6 +39,11 @@ impl Table for Templates {
         TEMPLATE_MASK.load()
     }
 
+    #[inline(always)]
+    fn reclaim(bucket: u32, now: u64) -> u32 {
+        lvx_reclaim_template(bucket, now)
+    }
+
     /// A template that still controls connections lives on for another minute, and from then on for a minute
     /// after each new connection (`ip_vs_conn_expire`).
     #[inline(always)]
@@ -159,4 +164,10 @@ pub fn assure(index: u32) {
         // SAFETY: as above; the template is live, for it controls the connection that asks.
         unsafe { atomic::or(word, Word::ASSURED_BIT) };
     }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_reclaim_template(bucket: u32, now: u64) -> u32 {
+    flows::reclaim::<Templates>(bucket, now)
 }

@@ -113,7 +113,7 @@ impl Scan {
         Self {
             kind,
             count: header.count,
-            seen: 0,
+            seen: header.zero,
             cursor,
             round: round::Round::new(header, cursor),
             least: least::Least::new(),

@@ -46,18 +46,21 @@ pub struct Header {
     pub divisor: u32,
     /// Number of members.
     pub count: u32,
+    /// Always 0, read from the map: positions that start from it are unknown numbers to the kernel's verifier,
+    /// which would otherwise follow a loop over them one by one.
+    pub zero: u32,
 }
 
 impl Header {
     /// From words 1 and 2.
     #[inline(always)]
     pub const fn from_words(weights: u64, count: u64) -> Self {
-        Self { max_weight: weights as u32, divisor: (weights >> 32) as u32, count: count as u32 }
+        Self { max_weight: weights as u32, divisor: (weights >> 32) as u32, count: count as u32, zero: (count >> 32) as u32 }
     }
 
     /// As words 1 and 2.
     pub const fn to_words(self) -> [u64; 2] {
-        [self.max_weight as u64 | (self.divisor as u64) << 32, self.count as u64]
+        [self.max_weight as u64 | (self.divisor as u64) << 32, self.count as u64 | (self.zero as u64) << 32]
     }
 
     /// The header for members of these weights (`ip_vs_wrr_gcd_weight`, `ip_vs_wrr_max_weight`).
@@ -68,6 +71,7 @@ impl Header {
             max_weight: max.saturating_sub(divisor - 1),
             divisor,
             count: u32::try_from(weights.count()).unwrap_or(u32::MAX),
+            zero: 0,
         }
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Round {
     stop: u32,
     max_weight: u32,
     divisor: u32,
+    /// 0 ([`Header::zero`]).
+    zero: u32,
     /// The largest weight of a member that could have been picked in this pass.
     reachable: u32,
     last_pass: bool,
@@ -29,6 +31,7 @@ impl Round {
             stop: HEAD,
             max_weight: header.max_weight,
             divisor: if header.divisor == 0 { 1 } else { header.divisor },
+            zero: header.zero,
             reachable: u32::MAX,
             last_pass: false,
             restarted: false,
@@ -45,7 +48,7 @@ impl Scan {
         }
         self.seen += 1;
         let next = self.round.at.wrapping_add(1);
-        self.round.at = if next >= self.count { 0 } else { next };
+        self.round.at = if next >= self.count { self.round.zero } else { next };
         let Some(candidate) = members.candidate(self.round.at) else { return Step::Nobody };
         if candidate.weight == 0 || candidate.overloaded {
             return Step::Continue;
@@ -85,7 +88,7 @@ impl Scan {
     /// The next pass has a smaller weight, or starts over.
     #[inline(always)]
     fn end_of_pass(&mut self) -> Step {
-        self.round.at = HEAD;
+        self.round.at = self.round.zero.wrapping_sub(1);
         let divisor = self.round.divisor;
         let weight = self.cursor.weight;
         if weight <= divisor {
@@ -110,7 +113,8 @@ impl Scan {
     /// find nobody either, and the kernel's loop over them is skipped.
     #[inline(always)]
     fn next_weight(&self, weight: u32) -> u32 {
-        let divisor = self.round.divisor;
+        // It is 1 at least, which the compiler cannot know: a division by zero would be a reachable panic.
+        let divisor = if self.round.divisor == 0 { 1 } else { self.round.divisor };
         let next = weight - divisor;
         if self.round.reachable >= next {
             return next;

@@ -6,6 +6,7 @@ pub mod config;
 pub mod dataplane;
 pub mod health;
 pub mod ipvsadm;
+pub mod journal;
 pub mod model;
 pub mod neighbours;
 pub mod netfilter;

@@ -1,7 +1,12 @@
 //! What the operator asked for, in LVS' own words. Pure data: no I/O, no aya.
 
+mod plan;
 mod service;
+mod state;
 
+pub use plan::plan;
 pub use service::{
-    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerKind, Service, ServiceId, Timeouts,
+    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerKind, Service, ServiceId, Sysctls,
+    Timeouts,
 };
+pub use state::Model;

@@ -17,6 +17,9 @@ use super::maps::{FlowTable, Maps};
 use super::shared::{Plain, Shared};
 use crate::dataplane::{Sizes, take};
 
+/// Which word of [`Counts`] is `overloaded`.
+const OVERLOADED: usize = std::mem::offset_of!(Counts, overloaded) / size_of::<u64>();
+
 /// A service key as aya takes it.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
@@ -163,6 +166,10 @@ impl Maps for KernelMaps {
 
     fn counts(&self, index: u32) -> Counts {
         self.counts.read(index)
+    }
+
+    fn set_overloaded(&mut self, index: u32, overloaded: bool) {
+        self.counts.set_word(index, OVERLOADED, overloaded.into());
     }
 
     fn set_counts(&mut self, index: u32, counts: &Counts) {

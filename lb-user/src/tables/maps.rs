@@ -35,6 +35,8 @@ pub trait Maps {
     /// A real server's connections.
     fn counts(&self, index: u32) -> Counts;
     /// Marks a real server as overloaded or not.
+    fn set_overloaded(&mut self, index: u32, overloaded: bool);
+    /// Writes a real server's connections: only while nothing refers to it.
     fn set_counts(&mut self, index: u32, counts: &Counts);
     /// Writes words of the pools.
     fn set_pool(&mut self, first: u32, words: &[u64]);

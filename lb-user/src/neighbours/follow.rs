@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until};
 
 use super::Event;
-use super::kernel::Kernel;
+use super::kernel::{BATCH, Kernel};
 use super::session::{Change, Session};
 use super::table::Table;
 
@@ -107,6 +107,7 @@ impl Follower {
                     wanted.map_err(|_closed| End::Unwanted)?;
                     self.watch(&session.kernel).await?;
                 }
+                () = future::ready(()), if self.table.has_questions() => {}
                 () = lookup.is_due() => self.look_up_all(&session.kernel, &mut lookup).await?,
                 refresh = retry.is_due() => {
                     self.table.ask_for_unknown();
@@ -168,9 +169,11 @@ impl Follower {
         Ok(())
     }
 
+    /// Reports, and has the kernel asked a few questions: a full neighbour table takes a millisecond for each, and changes of
+    /// other servers must not wait for all of them.
     async fn settle(&mut self, kernel: &Kernel) -> Result<(), End> {
         self.report().await?;
-        let questions = self.table.take_questions();
+        let questions = self.table.take_questions(BATCH);
         for hop in kernel.resolve(&questions).await? {
             self.table.refused(hop);
         }

@@ -26,7 +26,7 @@ use super::resolution::Entry;
 use super::route::{Hop, Route};
 
 /// Questions in one datagram. Their answers, below 1 KiB each, must fit the socket's buffer: the kernel drops what does not.
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 
 /// The kernel answers within microseconds; it is only silent when it dropped an answer.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -24,6 +24,9 @@ pub(super) struct Table {
     links: BTreeMap<u32, Link>,
     events: Vec<Event>,
     questions: BTreeSet<Hop>,
+    /// The kernel refused an entry since the last retry. Each refusal costs it a millisecond under the table's lock
+    /// (`neigh_forced_gc`), so no further new entry is asked for until the next one.
+    full: bool,
 }
 
 #[derive(Debug)]
@@ -120,6 +123,7 @@ impl Table {
 
     /// The kernel has no room for an entry for `hop`.
     pub(super) fn refused(&mut self, hop: Hop) {
+        self.full = true;
         if self
             .hops
             .get(&hop)
@@ -192,6 +196,7 @@ impl Table {
 
     /// Has the kernel asked again for every MAC address that is unknown.
     pub(super) fn ask_for_unknown(&mut self) {
+        self.full = false;
         self.ask(|_, resolution| resolution.is_unknown());
     }
 
@@ -205,15 +210,27 @@ impl Table {
         mem::take(&mut self.events)
     }
 
-    /// Which next hops the kernel is to resolve.
-    pub(super) fn take_questions(&mut self) -> Vec<Hop> {
-        let questions = mem::take(&mut self.questions);
-        let answerable = |hop: &Hop| {
-            self.links.get(&hop.ifindex).is_some_and(|link| {
-                link.state == LinkState::Up && link.resolves && link.mac.is_some()
-            })
-        };
-        questions.into_iter().filter(answerable).collect()
+    /// Whether next hops wait to be resolved.
+    pub(super) fn has_questions(&self) -> bool {
+        !self.questions.is_empty()
+    }
+
+    /// Up to `limit` next hops that the kernel is to resolve.
+    pub(super) fn take_questions(&mut self, limit: usize) -> Vec<Hop> {
+        let mut questions = Vec::new();
+        while questions.len() < limit
+            && let Some(hop) = self.questions.pop_first()
+        {
+            if !self.links.get(&hop.ifindex).is_some_and(can_resolve) {
+                continue;
+            }
+            if self.full && !self.entries.contains_key(&hop) {
+                self.refused(hop);
+            } else {
+                questions.push(hop);
+            }
+        }
+        questions
     }
 
     fn ask(&mut self, which: impl Fn(&Hop, Resolution) -> bool) {
@@ -292,6 +309,10 @@ impl Table {
                 .push(Event::Neighbour(NeighbourEvent { address, path }));
         }
     }
+}
+
+fn can_resolve(link: &Link) -> bool {
+    link.state == LinkState::Up && link.resolves && link.mac.is_some()
 }
 
 #[cfg(test)]

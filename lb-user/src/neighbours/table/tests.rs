@@ -53,6 +53,10 @@ fn reported(table: &mut Table) -> Vec<(String, String)> {
     news.collect()
 }
 
+fn asked(table: &mut Table) -> Vec<Hop> {
+    table.take_questions(usize::MAX)
+}
+
 fn words(path: &Path) -> String {
     match path {
         Path::Reachable {
@@ -76,15 +80,12 @@ fn a_new_address_is_reported_and_asked_for_once() {
     let mut table = table();
     table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9")));
     assert_eq!(reported(&mut table), [news("10.0.0.9", "resolving")]);
-    assert_eq!(table.take_questions(), [hop("10.0.0.9")]);
+    assert_eq!(asked(&mut table), [hop("10.0.0.9")]);
 
     table.neighbour(hop("10.0.0.9"), entry(SERVER_MAC, Trust::Confirmed));
     assert_eq!(reported(&mut table), [news("10.0.0.9", mac(SERVER_MAC))]);
     table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9")));
-    assert_eq!(
-        (reported(&mut table), table.take_questions()),
-        (vec![], vec![])
-    );
+    assert_eq!((reported(&mut table), asked(&mut table)), (vec![], vec![]));
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn an_entry_that_the_kernel_has_already_needs_no_question() {
     table.neighbour(hop("10.0.0.9"), entry(SERVER_MAC, Trust::Confirmed));
     table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9")));
     assert_eq!(reported(&mut table), [news("10.0.0.9", mac(SERVER_MAC))]);
-    assert_eq!(table.take_questions(), []);
+    assert_eq!(asked(&mut table), []);
 }
 
 #[test]
@@ -113,7 +114,7 @@ fn everything_behind_a_gateway_follows_its_mac() {
         ]
     );
     assert_eq!(
-        table.take_questions(),
+        asked(&mut table),
         [hop("10.0.0.254")],
         "a MAC that is new and unconfirmed is confirmed"
     );
@@ -130,11 +131,11 @@ fn a_server_that_falls_silent_is_asked_for_at_once_and_then_at_every_retry() {
         reported(&mut table),
         [news("10.0.0.9", "no answer to ARP for 10.0.0.9 on eth0")]
     );
-    assert_eq!(table.take_questions(), [hop("10.0.0.9")]);
+    assert_eq!(asked(&mut table), [hop("10.0.0.9")]);
     table.neighbour(hop("10.0.0.9"), Some(Entry::Failed));
-    assert_eq!(table.take_questions(), []);
+    assert_eq!(asked(&mut table), []);
     table.ask_for_unknown();
-    assert_eq!(table.take_questions(), [hop("10.0.0.9")]);
+    assert_eq!(asked(&mut table), [hop("10.0.0.9")]);
     assert_eq!(reported(&mut table), []);
 }
 
@@ -150,13 +151,33 @@ fn a_full_table_keeps_a_mac_that_is_known() {
         table.neighbour(hop(server), None);
     }
     reported(&mut table);
-    table.take_questions();
+    asked(&mut table);
     table.ask_for_old();
-    assert_eq!(table.take_questions(), [hop("10.0.0.9")]);
+    assert_eq!(asked(&mut table), [hop("10.0.0.9")]);
     table.refused(hop("10.0.0.8"));
     table.refused(hop("10.0.0.9"));
     let full = "the kernel's neighbour table is full; raise net.ipv4.neigh.default.gc_thresh3";
     assert_eq!(reported(&mut table), [news("10.0.0.8", full)]);
+}
+
+#[test]
+fn after_a_refusal_only_existing_entries_are_asked_for_until_the_next_retry() {
+    let mut table = table();
+    for server in ["10.0.0.7", "10.0.0.8", "10.0.0.9"] {
+        table.route(address(server), Route::Via(hop(server)));
+    }
+    table.neighbour(hop("10.0.0.9"), Some(Entry::Failed));
+    reported(&mut table);
+    assert_eq!(table.take_questions(1), [hop("10.0.0.7")]);
+    table.refused(hop("10.0.0.7"));
+    assert_eq!(asked(&mut table), [hop("10.0.0.9")]);
+    let full = "the kernel's neighbour table is full; raise net.ipv4.neigh.default.gc_thresh3";
+    assert_eq!(
+        reported(&mut table),
+        [news("10.0.0.7", full), news("10.0.0.8", full)]
+    );
+    table.ask_for_unknown();
+    assert_eq!(asked(&mut table).len(), 3);
 }
 
 #[test]
@@ -177,14 +198,14 @@ fn an_interface_that_goes_down_takes_its_servers_with_it_and_back() {
     );
     table.ask_for_old();
     assert_eq!(
-        table.take_questions(),
+        asked(&mut table),
         [],
         "the kernel is not asked to send on an interface that is down"
     );
 
     assert!(table.link(eth0()));
     assert_eq!(reported(&mut table), [news("10.0.0.9", mac(SERVER_MAC))]);
-    assert_eq!(table.take_questions(), [hop("10.0.0.9")]);
+    assert_eq!(asked(&mut table), [hop("10.0.0.9")]);
     assert!(!table.link(eth0()), "the same again is no change");
 }
 
@@ -196,10 +217,7 @@ fn an_address_that_is_no_longer_watched_is_forgotten() {
     table.retain(&BTreeSet::new());
     table.neighbour(hop("10.0.0.9"), entry(SERVER_MAC, Trust::Old));
     table.ask_for_old();
-    assert_eq!(
-        (reported(&mut table), table.take_questions()),
-        (vec![], vec![])
-    );
+    assert_eq!((reported(&mut table), asked(&mut table)), (vec![], vec![]));
     assert_eq!(
         table.without_route(&BTreeSet::from([address("10.0.0.9")])),
         [address("10.0.0.9")]
@@ -252,5 +270,5 @@ fn a_full_look_removes_what_is_no_more_and_repeats_nothing() {
     table.events = events;
     assert_eq!(reported(&mut table), [news("10.0.0.9", mac(OTHER_MAC))]);
     table.ask_for_old();
-    assert_eq!(table.take_questions(), [hop("10.0.0.8")]);
+    assert_eq!(asked(&mut table), [hop("10.0.0.8")]);
 }

@@ -4,8 +4,8 @@
 //! which interface and which next hop, its neighbour table says which MAC. This module looks them up, asks the kernel to
 //! resolve what is missing or old (the XDP program sends no packet that would make it do so), and reports every change.
 //!
-//! [`table`] holds what is known and decides; [`follow`] feeds it; [`kernel`] and
-//! [`session`] talk netlink.
+//! `table` holds what is known and decides; `follow` feeds it; `kernel` and
+//! `session` talk netlink.
 
 mod follow;
 mod kernel;

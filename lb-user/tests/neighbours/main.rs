@@ -266,27 +266,40 @@ fn ten_thousand_servers_whose_notifications_were_lost_are_right_in_the_end() {
     let servers: Vec<String> = (0..10_000)
         .map(|n| format!("10.5.{}.{}", 1 + n / 250, 1 + n % 250))
         .collect();
-    let set = |mac: &str| {
-        let batch = servers.iter().fold(String::new(), |mut batch, server| {
+    director.watch(async |mut watcher| {
+        set_macs(&director, &servers, &["02:00:00:00:00:01"]);
+        watcher.watch(servers.iter().map(String::as_str));
+        for server in &servers {
+            watcher
+                .reaches(server, "eth0", parse_mac("02:00:00:00:00:01"))
+                .await;
+        }
+        // The watcher's task shares this thread and reads nothing meanwhile: the kernel's queue to it, of 16 MiB at most,
+        // overflows, and what it loses are the newest changes.
+        let macs = [2, 3, 4, 5, 6].map(|last| format!("02:00:00:00:00:0{last}"));
+        set_macs(&director, &servers, &macs);
+        for server in &servers {
+            watcher
+                .reaches(server, "eth0", parse_mac("02:00:00:00:00:06"))
+                .await;
+        }
+    });
+}
+
+/// Gives all `servers` each of `macs` in turn.
+fn set_macs(director: &Netns, servers: &[String], macs: &[impl AsRef<str>]) {
+    let mut batch = String::new();
+    for mac in macs {
+        for server in servers {
+            let mac = mac.as_ref();
             writeln!(
                 batch,
                 "neigh replace {server} lladdr {mac} dev eth0 nud permanent"
             )
             .expect("a string grows");
-            batch
-        });
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        std::fs::write(file.path(), batch).expect("a file");
-        director.ip(&format!("-batch {}", file.path().display()));
-    };
-    director.watch(async |mut watcher| {
-        for mac in ["02:00:00:00:00:01", "02:00:00:00:00:02"] {
-            // The watcher's task shares this thread and reads nothing meanwhile: the kernel's queue to it overflows.
-            set(mac);
-            watcher.watch(servers.iter().map(String::as_str));
-            for server in &servers {
-                watcher.reaches(server, "eth0", parse_mac(mac)).await;
-            }
         }
-    });
+    }
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), batch).expect("a file");
+    director.ip(&format!("-batch {}", file.path().display()));
 }

@@ -1,6 +1,6 @@
 //! What the operator asked for, in LVS' own words. Pure data: no I/O, no aya.
 
-mod plan;
+pub mod marks;
 mod service;
 mod state;
 

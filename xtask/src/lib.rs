@@ -1,0 +1,11 @@
+//! LVX' own tools: making a machine ready, building, the lab of network namespaces, the demo, tests and lints.
+//!
+//! Depends on none of LVX' crates, so that it compiles in seconds on a fresh machine.
+
+pub mod command;
+pub mod lab;
+pub mod privilege;
+pub mod setup;
+pub mod toolchain;
+pub mod wait;
+pub mod workspace;

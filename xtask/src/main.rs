@@ -1,5 +1,7 @@
 //! `cargo xtask COMMAND`
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::{lab, setup};
@@ -26,8 +28,17 @@ enum Command {
     },
 }
 
-fn main() -> Result<()> {
-    let Arguments { prepared, command } = Arguments::parse();
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(Arguments { prepared, command }: Arguments) -> Result<()> {
     match command {
         Command::Setup => setup::ensure(true),
         Command::Lab { action } => lab::run(action, prepared),

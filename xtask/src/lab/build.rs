@@ -138,7 +138,9 @@ fn addresses(host: &Host) -> Vec<String> {
     if let Some(interface) = host.vip_on {
         let [four, six] = VIPS;
         lines.push(format!("addr add {four}/32 dev {interface}"));
-        lines.push(format!("addr add {six}/128 dev {interface} nodad"));
+        // Deprecated, so that nobody takes the VIP for the source of its own connections: a real server would send
+        // the answer to its own `lo`.
+        lines.push(format!("addr add {six}/128 dev {interface} nodad preferred_lft 0"));
     }
     lines.extend(host.routes.iter().map(|route| format!("route add {route}")));
     lines

@@ -9,9 +9,7 @@ use anyhow::{Context, Result, bail};
 /// # Errors
 /// It does not start, or ends with a failure.
 pub fn run(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("{} does not run", words(command)))?;
+    let status = command.status().with_context(|| format!("{} does not run", words(command)))?;
     if !status.success() {
         bail!("{}: {status}", words(command));
     }
@@ -23,9 +21,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 /// # Errors
 /// It does not start, or ends with a failure; the error shows its standard error.
 pub fn output(command: &mut Command) -> Result<Output> {
-    let output = command
-        .output()
-        .with_context(|| format!("{} does not run", words(command)))?;
+    let output = command.output().with_context(|| format!("{} does not run", words(command)))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("{}: {}\n{}", words(command), output.status, said.trim_end());
@@ -36,8 +32,5 @@ pub fn output(command: &mut Command) -> Result<Output> {
 /// The command as one would type it.
 pub fn words(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

@@ -20,16 +20,10 @@ pub fn require() -> Result<()> {
     if is_root() {
         return Ok(());
     }
-    let sudo = Command::new("sudo")
-        .args(["-n", "true"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let sudo = Command::new("sudo").args(["-n", "true"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     match sudo {
         Ok(status) if status.success() => Ok(()),
-        Ok(_) => bail!(
-            "this needs root, and sudo asks for a password: run `sudo -v` first, or run it as root"
-        ),
+        Ok(_) => bail!("this needs root, and sudo asks for a password: run `sudo -v` first, or run it as root"),
         Err(_) => bail!("this needs root, and there is no sudo: run it as root"),
     }
 }
@@ -60,9 +54,6 @@ pub fn become_root() -> Result<()> {
         return Ok(());
     }
     let this = std::env::current_exe().context("where is this program?")?;
-    let error = command(this)?
-        .arg("--prepared")
-        .args(std::env::args_os().skip(1))
-        .exec();
+    let error = command(this)?.arg("--prepared").args(std::env::args_os().skip(1)).exec();
     Err(error).context("sudo does not run")
 }

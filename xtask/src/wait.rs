@@ -11,11 +11,7 @@ const STEP: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// The condition's own error, or that it did not hold within `limit`; `what` names it.
-pub fn until(
-    what: &str,
-    limit: Duration,
-    mut condition: impl FnMut() -> Result<bool>,
-) -> Result<Duration> {
+pub fn until(what: &str, limit: Duration, mut condition: impl FnMut() -> Result<bool>) -> Result<Duration> {
     let start = Instant::now();
     while !condition()? {
         if start.elapsed() > limit {
@@ -38,8 +34,7 @@ mod tests {
             Ok(looks == 3)
         };
         assert!(until("third look", Duration::from_secs(5), third_look).is_ok());
-        let error =
-            until("the sky falls", Duration::ZERO, || Ok(false)).map_err(|error| error.to_string());
+        let error = until("the sky falls", Duration::ZERO, || Ok(false)).map_err(|error| error.to_string());
         assert_eq!(error, Err("waited 0.0 s in vain: the sky falls".to_owned()));
     }
 }

@@ -16,8 +16,7 @@ pub fn root() -> PathBuf {
 
 /// The release binary `lvx`, built or not.
 pub fn lvx() -> PathBuf {
-    let target =
-        env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     root().join(target).join("release/lvx")
 }
 
@@ -30,9 +29,7 @@ pub fn cargo() -> Command {
 
 /// The path of a program, if the machine has it.
 pub fn program(name: &str) -> Option<PathBuf> {
-    env::split_paths(&path(&[]))
-        .map(|directory| directory.join(name))
-        .find(|candidate| candidate.is_file())
+    env::split_paths(&path(&[])).map(|directory| directory.join(name)).find(|candidate| candidate.is_file())
 }
 
 /// A PATH: `first`, the user's own, cargo's and the system's directories.

@@ -56,11 +56,7 @@ pub(super) fn build(lab: &Lab, arms: Arms) -> Result<()> {
     let director_ports: Vec<_> = hosts
         .iter()
         .filter(|host| host.name == "d")
-        .flat_map(|host| {
-            host.interfaces
-                .iter()
-                .map(|interface| port(host.name, interface.name))
-        })
+        .flat_map(|host| host.interfaces.iter().map(|interface| port(host.name, interface.name)))
         .collect();
     xdp_pass::attach(&switch, &director_ports)
 }
@@ -82,8 +78,7 @@ fn make_links(directory: &Path) -> Result<()> {
 fn set(netns: &Netns, settings: &[(&str, &str)]) -> Result<()> {
     netns.enter(|| {
         for (name, value) in settings {
-            std::fs::write(format!("/proc/sys/net/{name}"), value)
-                .with_context(|| format!("setting {name}"))?;
+            std::fs::write(format!("/proc/sys/net/{name}"), value).with_context(|| format!("setting {name}"))?;
         }
         Ok(())
     })
@@ -97,23 +92,14 @@ fn cables(lab: &Lab, arms: Arms, hosts: &[Host]) -> Vec<String> {
     };
     let mut lines = vec!["link set lo up".to_owned()];
     for lan in lans {
-        lines.push(format!(
-            "link add {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
-            lan.bridge
-        ));
+        lines.push(format!("link add {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0", lan.bridge));
         lines.push(format!("link set {} up", lan.bridge));
     }
     for host in hosts {
         for interface in &host.interfaces {
             let (port, netns) = (port(host.name, interface.name), lab.netns(host.name).name);
-            lines.push(format!(
-                "link add {port} type veth peer name {} netns {netns}",
-                interface.name
-            ));
-            lines.push(format!(
-                "link set {port} master {} up",
-                interface.lan.bridge
-            ));
+            lines.push(format!("link add {port} type veth peer name {} netns {netns}", interface.name));
+            lines.push(format!("link set {port} master {} up", interface.lan.bridge));
         }
     }
     lines

@@ -60,29 +60,19 @@ pub fn run(action: Action, prepared: bool) -> Result<()> {
             privilege::become_root()?;
             down(&name)
         }
-        Action::Exec {
-            name,
-            host,
-            command,
-        } => {
+        Action::Exec { name, host, command } => {
             privilege::become_root()?;
             let Some((program, arguments)) = command.split_first() else {
                 return Ok(());
             };
-            let error = Lab::attach(&name)?
-                .command(&host, program)?
-                .args(arguments)
-                .exec();
+            let error = Lab::attach(&name)?.command(&host, program)?.args(arguments).exec();
             Err(error).with_context(|| format!("{program} does not run"))
         }
     }
 }
 
 fn up(name: &str, arms: Arms) -> Result<()> {
-    let lab = Lab::up(&Options {
-        name: name.to_owned(),
-        arms,
-    })?;
+    let lab = Lab::up(&Options { name: name.to_owned(), arms })?;
     for (host, _) in REAL_SERVERS {
         lab.nginx(host, &NginxSpec::new(&PORTS))?;
     }

@@ -21,9 +21,7 @@ use anyhow::{Context, Result, bail};
 pub use cli::{Action, run};
 pub use netns::Netns;
 pub use nginx::NginxSpec;
-pub use topology::{
-    Arms, CLIENT_LAN, CLIENTS, Client, Host, Interface, Lan, REAL_SERVERS, SERVER_LAN, VIPS,
-};
+pub use topology::{Arms, CLIENT_LAN, CLIENTS, Client, Host, Interface, Lan, REAL_SERVERS, SERVER_LAN, VIPS};
 
 use crate::{command, privilege, workspace};
 
@@ -86,16 +84,12 @@ impl Lab {
     pub fn hosts(&self) -> Result<Vec<String>> {
         let prefix = prefix(&self.name);
         let hosts = namespaces(&self.name)?.into_iter();
-        Ok(hosts
-            .filter_map(|netns| netns.name.strip_prefix(&prefix).map(str::to_owned))
-            .collect())
+        Ok(hosts.filter_map(|netns| netns.name.strip_prefix(&prefix).map(str::to_owned)).collect())
     }
 
     /// The network namespace of a host.
     pub fn netns(&self, host: &str) -> Netns {
-        Netns {
-            name: format!("{}{host}", prefix(&self.name)),
-        }
+        Netns { name: format!("{}{host}", prefix(&self.name)) }
     }
 
     /// A directory for files of this lab, removed with it.
@@ -114,11 +108,7 @@ impl Lab {
     /// There is no such host.
     pub fn command(&self, host: &str, program: impl AsRef<OsStr>) -> Result<Command> {
         let Ok(mut command) = self.netns(host).command(program) else {
-            bail!(
-                "lab {} has no host {host}, but {}",
-                self.name,
-                self.hosts()?.join(", ")
-            );
+            bail!("lab {} has no host {host}, but {}", self.name, self.hosts()?.join(", "));
         };
         command.env("PATH", workspace::path(&[build::links(&self.directory())]));
         command.env("LVX_SOCKET", self.socket());
@@ -130,11 +120,8 @@ impl Lab {
     /// # Errors
     /// It does not start, or ends with a failure; the error shows its standard error.
     pub fn run(&self, host: &str, words: &[&str]) -> Result<Output> {
-        let Some((program, arguments)) = words.split_first() else {
-            bail!("an empty command for host {host}")
-        };
-        command::output(self.command(host, program)?.args(arguments))
-            .with_context(|| format!("on host {host}"))
+        let Some((program, arguments)) = words.split_first() else { bail!("an empty command for host {host}") };
+        command::output(self.command(host, program)?.args(arguments)).with_context(|| format!("on host {host}"))
     }
 
     /// Calls `work` on a thread of its own inside a host, for sockets and /proc/sys/net.
@@ -178,11 +165,7 @@ pub fn down(name: &str) -> Result<()> {
 
 impl Lab {
     fn named(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            keep: false,
-            children: Mutex::default(),
-        }
+        Self { name: name.to_owned(), keep: false, children: Mutex::default() }
     }
 }
 
@@ -190,12 +173,7 @@ impl Lab {
 fn namespaces(name: &str) -> Result<Vec<Netns>> {
     let prefix = prefix(name);
     let mut all = Netns::with_prefix(&prefix)?;
-    all.retain(|netns| {
-        netns
-            .name
-            .strip_prefix(&prefix)
-            .is_some_and(|host| !host.contains('-'))
-    });
+    all.retain(|netns| netns.name.strip_prefix(&prefix).is_some_and(|host| !host.contains('-')));
     Ok(all)
 }
 
@@ -208,8 +186,7 @@ fn directory(name: &str) -> PathBuf {
 }
 
 fn check_name(name: &str) -> Result<()> {
-    let allowed =
-        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let allowed = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     if name.is_empty() || name.len() > 40 || !name.chars().all(allowed) {
         bail!("{name:?} is no name for a lab: up to 40 lower-case letters, digits and -");
     }

@@ -89,20 +89,16 @@ impl Netns {
     pub fn processes(&self) -> Result<Vec<i32>> {
         let inode = self.open()?.metadata()?.ino();
         let own = std::process::id().cast_signed();
-        let processes = fs::read_dir("/proc")?
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let processes = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
         Ok(processes
             .filter(|&process: &i32| process != own)
             // A process may end while we look; then it is not inside.
-            .filter(|process| {
-                fs::metadata(format!("/proc/{process}/ns/net")).is_ok_and(|ns| ns.ino() == inode)
-            })
+            .filter(|process| fs::metadata(format!("/proc/{process}/ns/net")).is_ok_and(|ns| ns.ino() == inode))
             .collect())
     }
 
     fn open(&self) -> Result<File> {
-        File::open(self.path())
-            .with_context(|| format!("there is no network namespace {}", self.name))
+        File::open(self.path()).with_context(|| format!("there is no network namespace {}", self.name))
     }
 }
 
@@ -126,10 +122,7 @@ pub(super) fn delete(all: &[Netns]) -> Result<()> {
 }
 
 fn change(all: &[Netns], verb: &str) -> Result<()> {
-    let lines: Vec<_> = all
-        .iter()
-        .map(|netns| format!("netns {verb} {}", netns.name))
-        .collect();
+    let lines: Vec<_> = all.iter().map(|netns| format!("netns {verb} {}", netns.name)).collect();
     batch(Command::new("ip"), &lines)
 }
 
@@ -142,17 +135,11 @@ fn batch(mut ip: Command, lines: &[String]) -> Result<()> {
         .spawn()
         .context("ip does not run")?;
     if let Some(mut input) = child.stdin.take() {
-        input
-            .write_all(lines.join("\n").as_bytes())
-            .context("ip ended early")?;
+        input.write_all(lines.join("\n").as_bytes()).context("ip ended early")?;
     }
     let output = child.wait_with_output()?;
     if !output.status.success() {
-        bail!(
-            "ip -batch: {}\nin:\n{}",
-            String::from_utf8_lossy(&output.stderr).trim_end(),
-            lines.join("\n")
-        );
+        bail!("ip -batch: {}\nin:\n{}", String::from_utf8_lossy(&output.stderr).trim_end(), lines.join("\n"));
     }
     Ok(())
 }
@@ -160,9 +147,5 @@ fn batch(mut ip: Command, lines: &[String]) -> Result<()> {
 fn set_network(file: &File) -> io::Result<()> {
     // SAFETY: setns takes a descriptor, which `file` keeps open during the call, and a number.
     let entered = unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) };
-    if entered == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if entered == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -26,10 +26,7 @@ pub struct NginxSpec {
 impl NginxSpec {
     /// One that answers with status 200.
     pub fn new(ports: &[u16]) -> Self {
-        Self {
-            ports: ports.to_vec(),
-            status: 200,
-        }
+        Self { ports: ports.to_vec(), status: 200 }
     }
 }
 
@@ -45,13 +42,7 @@ impl Lab {
         fs::create_dir_all(&directory)?;
         fs::write(&configuration, text(host, spec)?)?;
         let mut command = self.command(host, "nginx")?;
-        command
-            .arg("-p")
-            .arg(&directory)
-            .arg("-c")
-            .arg(&configuration)
-            .arg("-e")
-            .arg(&log);
+        command.arg("-p").arg(&directory).arg("-c").arg(&configuration).arg("-e").arg(&log);
         let process = self.spawn(command.stdout(Stdio::null()).stderr(Stdio::null()))?;
         let what = format!("nginx on {host} listens");
         wait::until(&what, LIMIT, || {

@@ -18,14 +18,9 @@ impl Lab {
     /// # Errors
     /// It does not start.
     pub fn spawn(&self, command: &mut Command) -> Result<u32> {
-        let child = command
-            .spawn()
-            .with_context(|| format!("{} does not run", command::words(command)))?;
+        let child = command.spawn().with_context(|| format!("{} does not run", command::words(command)))?;
         let process = child.id();
-        self.children
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(child);
+        self.children.lock().unwrap_or_else(PoisonError::into_inner).push(child);
         Ok(process)
     }
 
@@ -55,8 +50,7 @@ impl Lab {
 
     /// Ends every process of [`Lab::spawn`], the youngest first.
     pub(super) fn stop_all(&self) {
-        let children =
-            std::mem::take(&mut *self.children.lock().unwrap_or_else(PoisonError::into_inner));
+        let children = std::mem::take(&mut *self.children.lock().unwrap_or_else(PoisonError::into_inner));
         for child in children.into_iter().rev() {
             if let Err(error) = stop(child) {
                 eprintln!("lab {}: {error:#}", self.name);

@@ -39,18 +39,10 @@ pub struct Lan {
 }
 
 /// Real servers, and in the one-arm lab everybody.
-pub const SERVER_LAN: Lan = Lan {
-    bridge: "br0",
-    v4: "172.16.100.",
-    v6: "2001:db8:100::",
-};
+pub const SERVER_LAN: Lan = Lan { bridge: "br0", v4: "172.16.100.", v6: "2001:db8:100::" };
 
 /// Clients of the two-arm lab.
-pub const CLIENT_LAN: Lan = Lan {
-    bridge: "br1",
-    v4: "10.0.0.",
-    v6: "2001:db8:0:1::",
-};
+pub const CLIENT_LAN: Lan = Lan { bridge: "br1", v4: "10.0.0.", v6: "2001:db8:0:1::" };
 
 impl Lan {
     /// The IPv4 and the IPv6 address of the host with number `last`, without prefix length.
@@ -118,10 +110,7 @@ impl Arms {
 
     /// Every host of the lab but the switch.
     pub fn hosts(self) -> Vec<Host> {
-        let mut hosts: Vec<Host> = (0u8..)
-            .zip(CLIENTS)
-            .map(|(index, name)| self.client(index, name))
-            .collect();
+        let mut hosts: Vec<Host> = (0u8..).zip(CLIENTS).map(|(index, name)| self.client(index, name)).collect();
         hosts.push(self.director());
         hosts.extend(REAL_SERVERS.map(|(name, number)| self.real_server(name, number)));
         hosts.extend((self == Self::Two).then(router));
@@ -130,14 +119,8 @@ impl Arms {
 
     fn client(self, index: u8, name: &'static str) -> Host {
         let first = 60 + 10 * index;
-        let numbers = std::iter::once(51 + index)
-            .chain(first..first + 10)
-            .collect();
-        let interfaces = vec![Interface {
-            name: "eth0",
-            lan: self.client_lan(),
-            numbers,
-        }];
+        let numbers = std::iter::once(51 + index).chain(first..first + 10).collect();
+        let interfaces = vec![Interface { name: "eth0", lan: self.client_lan(), numbers }];
         let routes = match self {
             Self::One => Vec::new(),
             Self::Two => [
@@ -149,83 +132,36 @@ impl Arms {
             .map(|(to, via)| format!("{to} via {via}"))
             .to_vec(),
         };
-        Host {
-            name,
-            interfaces,
-            vip_on: None,
-            routes,
-            settings: Vec::new(),
-        }
+        Host { name, interfaces, vip_on: None, routes, settings: Vec::new() }
     }
 
     fn director(self) -> Host {
-        let front = Interface {
-            name: "eth0",
-            lan: self.client_lan(),
-            numbers: vec![2],
-        };
-        let back = Interface {
-            name: "eth1",
-            lan: SERVER_LAN,
-            numbers: vec![2],
-        };
+        let front = Interface { name: "eth0", lan: self.client_lan(), numbers: vec![2] };
+        let back = Interface { name: "eth1", lan: SERVER_LAN, numbers: vec![2] };
         let interfaces = match self {
             Self::One => vec![front],
             Self::Two => vec![front, back],
         };
-        Host {
-            name: "d",
-            interfaces,
-            vip_on: Some("eth0"),
-            routes: Vec::new(),
-            settings: Vec::new(),
-        }
+        Host { name: "d", interfaces, vip_on: Some("eth0"), routes: Vec::new(), settings: Vec::new() }
     }
 
     fn real_server(self, name: &'static str, number: u8) -> Host {
-        let interfaces = vec![Interface {
-            name: "eth0",
-            lan: SERVER_LAN,
-            numbers: vec![number],
-        }];
+        let interfaces = vec![Interface { name: "eth0", lan: SERVER_LAN, numbers: vec![number] }];
         let routes = match self {
             Self::One => Vec::new(),
-            Self::Two => SERVER_LAN
-                .addresses(254)
-                .map(|router| format!("default via {router}"))
-                .to_vec(),
+            Self::Two => SERVER_LAN.addresses(254).map(|router| format!("default via {router}")).to_vec(),
         };
-        Host {
-            name,
-            interfaces,
-            vip_on: Some("lo"),
-            routes,
-            settings: SILENT_ABOUT_VIP.to_vec(),
-        }
+        Host { name, interfaces, vip_on: Some("lo"), routes, settings: SILENT_ABOUT_VIP.to_vec() }
     }
 }
 
 fn router() -> Host {
     let interfaces = vec![
-        Interface {
-            name: "eth0",
-            lan: CLIENT_LAN,
-            numbers: vec![254],
-        },
-        Interface {
-            name: "eth1",
-            lan: SERVER_LAN,
-            numbers: vec![254],
-        },
+        Interface { name: "eth0", lan: CLIENT_LAN, numbers: vec![254] },
+        Interface { name: "eth1", lan: SERVER_LAN, numbers: vec![254] },
     ];
     let settings = vec![("ipv4/ip_forward", "1"), ("ipv6/conf/all/forwarding", "1")];
-    Host {
-        name: "gw",
-        interfaces,
-        vip_on: None,
-        routes: Vec::new(),
-        settings,
-    }
+    Host { name: "gw", interfaces, vip_on: None, routes: Vec::new(), settings }
 }
 
 #[cfg(test)]
@@ -240,11 +176,7 @@ mod tests {
             let mut seen = HashSet::new();
             for interface in arms.hosts().into_iter().flat_map(|host| host.interfaces) {
                 for number in interface.numbers {
-                    assert!(
-                        seen.insert((interface.lan.bridge, number)),
-                        "{} .{number}",
-                        interface.lan.bridge
-                    );
+                    assert!(seen.insert((interface.lan.bridge, number)), "{} .{number}", interface.lan.bridge);
                 }
             }
         }
@@ -258,19 +190,11 @@ mod tests {
             assert_eq!(clients.len(), 60);
             for client in clients {
                 let host = hosts.iter().find(|host| host.name == client.host);
-                let mut addresses =
-                    host.into_iter()
-                        .flat_map(|host| &host.interfaces)
-                        .flat_map(|interface| {
-                            interface
-                                .numbers
-                                .iter()
-                                .flat_map(|&number| interface.lan.addresses(number))
-                        });
-                assert!(
-                    addresses.any(|address| address.parse() == Ok(client.address)),
-                    "{client:?}"
-                );
+                let mut addresses = host
+                    .into_iter()
+                    .flat_map(|host| &host.interfaces)
+                    .flat_map(|interface| interface.numbers.iter().flat_map(|&number| interface.lan.addresses(number)));
+                assert!(addresses.any(|address| address.parse() == Ok(client.address)), "{client:?}");
             }
         }
     }

@@ -47,12 +47,9 @@ struct Pin {
 pub(super) fn attach(netns: &Netns, interfaces: &[String]) -> Result<()> {
     let pin = format!("/sys/fs/bpf/{}-pass", netns.name);
     let program = load().context("loading an XDP program")?;
-    obj_pin(&program, &pin)
-        .with_context(|| format!("pinning {pin}: is /sys/fs/bpf mounted? (cargo xtask setup)"))?;
-    let lines: Vec<_> = interfaces
-        .iter()
-        .map(|interface| format!("link set dev {interface} xdpdrv pinned {pin}"))
-        .collect();
+    obj_pin(&program, &pin).with_context(|| format!("pinning {pin}: is /sys/fs/bpf mounted? (cargo xtask setup)"))?;
+    let lines: Vec<_> =
+        interfaces.iter().map(|interface| format!("link set dev {interface} xdpdrv pinned {pin}")).collect();
     let attached = netns.ip(&lines);
     std::fs::remove_file(Path::new(&pin))?;
     attached
@@ -79,28 +76,13 @@ fn load() -> io::Result<OwnedFd> {
 fn obj_pin(program: &OwnedFd, path: &str) -> io::Result<()> {
     let path = CString::new(path)?;
     let bpf_fd = program.as_raw_fd().cast_unsigned();
-    bpf(
-        BPF_OBJ_PIN,
-        &Pin {
-            pathname: path.as_ptr() as u64,
-            bpf_fd,
-            file_flags: 0,
-        },
-    )
-    .map(drop)
+    bpf(BPF_OBJ_PIN, &Pin { pathname: path.as_ptr() as u64, bpf_fd, file_flags: 0 }).map(drop)
 }
 
 fn bpf<T>(command: c_long, attributes: &T) -> io::Result<i32> {
     // SAFETY: `attributes` is a `repr(C)` prefix of `union bpf_attr`, given with its size, and what it points to
     // outlives the call; the kernel writes to none of it.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            command,
-            std::ptr::from_ref(attributes),
-            size_of::<T>(),
-        )
-    };
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>()) };
     match i32::try_from(result) {
         Ok(descriptor) if descriptor >= 0 => Ok(descriptor),
         Ok(_) | Err(_) => Err(io::Error::last_os_error()),

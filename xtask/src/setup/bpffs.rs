@@ -20,9 +20,7 @@ pub(super) fn ensure() -> Result<Step> {
 }
 
 fn is_mounted(mounts: &str) -> bool {
-    mounts
-        .lines()
-        .any(|line| line.split(' ').skip(1).take(2).eq([PATH, "bpf"]))
+    mounts.lines().any(|line| line.split(' ').skip(1).take(2).eq([PATH, "bpf"]))
 }
 
 #[cfg(test)]
@@ -31,11 +29,7 @@ mod tests {
 
     #[test]
     fn sees_only_a_bpffs_in_its_place() {
-        assert!(is_mounted(
-            "proc /proc proc rw 0 0\nbpf /sys/fs/bpf bpf rw,mode=700 0 0\n"
-        ));
-        assert!(!is_mounted(
-            "sysfs /sys sysfs rw 0 0\nbpf /mnt/bpf bpf rw 0 0\n"
-        ));
+        assert!(is_mounted("proc /proc proc rw 0 0\nbpf /sys/fs/bpf bpf rw,mode=700 0 0\n"));
+        assert!(!is_mounted("sysfs /sys sysfs rw 0 0\nbpf /mnt/bpf bpf rw 0 0\n"));
     }
 }

@@ -17,8 +17,7 @@ pub(super) fn ensure() -> Result<Toolchain> {
     if let Some(rustup) = workspace::program("rustup") {
         println!("setup: rustup component add rust-src");
         let mut add = std::process::Command::new(rustup);
-        add.args(["component", "add", "rust-src"])
-            .env("RUSTUP_MAX_RETRIES", "0");
+        add.args(["component", "add", "rust-src"]).env("RUSTUP_MAX_RETRIES", "0");
         if let Err(error) = command::output(&mut add) {
             println!("setup: rustup could not: {error}");
         }

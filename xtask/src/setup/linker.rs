@@ -21,8 +21,7 @@ pub(super) fn ensure(toolchain: &Toolchain) -> Result<Step> {
         return Ok(Step::Ready("linker: bpf-linker".to_owned()));
     }
     install(toolchain)?;
-    probe(toolchain)
-        .context("bpf-linker is installed, but does not link what the compiler writes")?;
+    probe(toolchain).context("bpf-linker is installed, but does not link what the compiler writes")?;
     Ok(Step::Done(format!("linker: bpf-linker {VERSION}")))
 }
 
@@ -39,24 +38,10 @@ fn link_probe(toolchain: &Toolchain, directory: &Path) -> Result<()> {
     let source = directory.join("probe.rs");
     std::fs::write(&source, PROBE)?;
     let mut rustc = Command::new(&toolchain.rustc);
-    rustc.args([
-        "--edition",
-        "2024",
-        "--crate-type",
-        "cdylib",
-        "--cap-lints",
-        "allow",
-    ]);
-    rustc.args([
-        "--target",
-        "bpfel-unknown-none",
-        "-Cpanic=abort",
-        "-Clinker=bpf-linker",
-    ]);
+    rustc.args(["--edition", "2024", "--crate-type", "cdylib", "--cap-lints", "allow"]);
+    rustc.args(["--target", "bpfel-unknown-none", "-Cpanic=abort", "-Clinker=bpf-linker"]);
     rustc.arg("-o").arg(directory.join("probe.o")).arg(&source);
-    rustc
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("PATH", workspace::path(&[]));
+    rustc.env("RUSTC_BOOTSTRAP", "1").env("PATH", workspace::path(&[]));
     command::output(&mut rustc).map(drop)
 }
 
@@ -76,24 +61,9 @@ fn install(toolchain: &Toolchain) -> Result<()> {
     }
     println!("setup: building bpf-linker {VERSION} on LLVM {llvm} (about a minute)");
     let mut cargo = Command::new(&toolchain.cargo);
-    cargo.args([
-        "install",
-        "--quiet",
-        "--locked",
-        "--force",
-        "bpf-linker",
-        "--version",
-        VERSION,
-    ]);
-    cargo.args([
-        "--no-default-features",
-        "--features",
-        &format!("llvm-{llvm}"),
-    ]);
-    cargo
-        .env("RUSTC", &toolchain.rustc)
-        .env("LLVM_PREFIX", prefix)
-        .env("PATH", workspace::path(&[]));
+    cargo.args(["install", "--quiet", "--locked", "--force", "bpf-linker", "--version", VERSION]);
+    cargo.args(["--no-default-features", "--features", &format!("llvm-{llvm}")]);
+    cargo.env("RUSTC", &toolchain.rustc).env("LLVM_PREFIX", prefix).env("PATH", workspace::path(&[]));
     command::output(&mut cargo).map(drop)
 }
 
@@ -104,9 +74,7 @@ fn llvm_major(toolchain: &Toolchain) -> Result<u32> {
 }
 
 fn major(version_text: &str) -> Option<u32> {
-    let version = version_text
-        .lines()
-        .find_map(|line| line.strip_prefix("LLVM version: "))?;
+    let version = version_text.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
     version.split('.').next()?.parse().ok()
 }
 

@@ -23,14 +23,7 @@ enum Step {
 pub fn ensure(verbose: bool) -> Result<()> {
     report(verbose, packages::ensure()?);
     let toolchain = compiler::ensure()?;
-    report(
-        verbose,
-        Step::Ready(format!(
-            "compiler: {} ({})",
-            toolchain.rustc.display(),
-            toolchain.how
-        )),
-    );
+    report(verbose, Step::Ready(format!("compiler: {} ({})", toolchain.rustc.display(), toolchain.how)));
     report(verbose, linker::ensure(&toolchain)?);
     report(verbose, bpffs::ensure()?);
     Ok(())

@@ -21,10 +21,7 @@ const INSTALL: &str = include_str!("install.sh");
 
 /// Makes sure that every program is there.
 pub(super) fn ensure() -> Result<Step> {
-    let missing: Vec<_> = PROGRAMS
-        .into_iter()
-        .filter(|(program, _)| workspace::program(program).is_none())
-        .collect();
+    let missing: Vec<_> = PROGRAMS.into_iter().filter(|(program, _)| workspace::program(program).is_none()).collect();
     let names = PROGRAMS.map(|(program, _)| program).join(", ");
     if missing.is_empty() {
         return Ok(Step::Ready(format!("programs: {names}")));

@@ -2,10 +2,15 @@
 //!
 //! Depends on none of LVX' crates, so that it compiles in seconds on a fresh machine.
 
+pub mod build;
 pub mod command;
+pub mod demo;
 pub mod lab;
+pub mod lint;
 pub mod privilege;
+pub mod run;
 pub mod setup;
+pub mod test;
 pub mod toolchain;
 pub mod wait;
 pub mod workspace;

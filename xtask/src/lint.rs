@@ -9,10 +9,7 @@ use crate::{command, setup, workspace};
 /// What cargo is asked. The packet program is linted alone: its panic handler would meet std's where features unify.
 const STAGES: [(&str, &[&str]); 5] = [
     ("form", &["fmt", "--all", "--check"]),
-    (
-        "clippy",
-        &["clippy", "--quiet", "--workspace", "--exclude", "lb-ebpf", "--all-targets", "--", "-D", "warnings"],
-    ),
+    ("clippy", &["clippy", "--quiet", "--workspace", "--exclude", "lb-ebpf", "--all-targets", "--", "-D", "warnings"]),
     ("clippy, packet program", &["clippy", "--quiet", "--package", "lb-ebpf", "--", "-D", "warnings"]),
     ("doc", &["doc", "--quiet", "--workspace", "--exclude", "lb-ebpf", "--no-deps"]),
     ("doc, packet program", &["doc", "--quiet", "--package", "lb-ebpf", "--no-deps"]),

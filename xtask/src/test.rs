@@ -88,7 +88,8 @@ fn summary(line: &str) -> Option<Count> {
 fn runner_variable() -> Result<String> {
     let shown = command::output(Command::new("rustc").arg("-vV"))?;
     let text = String::from_utf8(shown.stdout)?;
-    let host = text.lines().find_map(|line| line.strip_prefix("host: ")).ok_or_else(|| anyhow!("rustc -vV: no host"))?;
+    let host =
+        text.lines().find_map(|line| line.strip_prefix("host: ")).ok_or_else(|| anyhow!("rustc -vV: no host"))?;
     Ok(format!("CARGO_TARGET_{}_RUNNER", host.to_uppercase().replace('-', "_")))
 }
 

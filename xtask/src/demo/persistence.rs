@@ -3,17 +3,12 @@
 //! Expected picks are IPVS': the newest real server is the first of the list, and a wrr service that is filled
 //! server by server starts at the lowest weight.
 
-use std::time::Duration;
-
 use anyhow::Result;
 
 use super::daemon;
-use super::show::Show;
+use super::show::{MARKS, Show};
 use super::visits::{Answer, Visits, follows, tally, visit};
 use crate::wait;
-
-/// LVX promises to follow netfilter within this time.
-const MARKS: Duration = Duration::from_secs(2);
 
 /// Persistent client connections: one real server for all ports.
 pub(super) fn pcc(show: &mut Show<'_>) -> Result<()> {
@@ -117,7 +112,7 @@ pub(super) fn ipv6(show: &mut Show<'_>) -> Result<()> {
 
 fn new_clients(show: &mut Show<'_>, visits: &Visits, column: usize, cycle: &[&str], how: &str) {
     let answers = visits.column(column);
-    let what = format!("new clients {how}: {}, in IPVS' order", tally(&answers));
+    let what = format!("new clients {how}: {} (IPVS' order: {} ...)", tally(&answers), cycle.join(" "));
     show.check(follows(&answers, cycle), what);
 }
 

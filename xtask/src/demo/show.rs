@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::fmt::Display;
 use std::io::{IsTerminal as _, stdout};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::daemon;
-use crate::command;
 use crate::lab::{Arms, Lab, NginxSpec};
+use crate::{command, wait};
+
+/// LVX promises to follow netfilter within this time.
+pub(super) const MARKS: Duration = Duration::from_secs(2);
 
 /// Lines of the daemon's log that a failure shows.
 const LOG_LINES: usize = 15;
@@ -62,7 +66,7 @@ impl<'lab> Show<'lab> {
         for line in ["ipvsadm -C", "iptables -t mangle -F PREROUTING", "ip6tables -t mangle -F PREROUTING"] {
             self.director(line)?;
         }
-        Ok(())
+        wait::until("lvx forgets the mark rules", MARKS, || Ok(daemon::mark_rules(self.lab)? == 0)).map(drop)
     }
 
     /// What a command line on the director prints.

@@ -20,7 +20,7 @@ pub struct Toolchain {
 }
 
 /// The toolchain for the packet program, by the first rule that gives one:
-/// `LVX_EBPF_RUSTC` and `LVX_EBPF_CARGO`; the compiler on the PATH (rustup's default) with its `rust-src`; the
+/// `LVX_EBPF_RUSTC` and `LVX_EBPF_CARGO`; the compiler on the PATH (rustup's default), if it has `rust-src`; the
 /// system's `/usr/bin/rustc` with its source package.
 ///
 /// # Errors
@@ -29,7 +29,7 @@ pub fn find() -> Result<Toolchain, String> {
     if let Some(rustc) = env::var_os("LVX_EBPF_RUSTC").map(PathBuf::from) {
         return named(rustc, env::var_os("LVX_EBPF_CARGO").map(PathBuf::from));
     }
-    let rules = [("rustc", "the default toolchain, with rust-src"), ("/usr/bin/rustc", "the system's compiler")];
+    let rules = [("rustc", "the compiler on the PATH"), ("/usr/bin/rustc", "the system's compiler")];
     for (rustc, how) in rules {
         if let Some(sysroot) = sysroot(Path::new(rustc)).filter(|sysroot| has_source(sysroot)) {
             return Ok(Toolchain { rustc: sysroot.join("bin/rustc"), cargo: sysroot.join("bin/cargo"), how });

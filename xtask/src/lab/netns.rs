@@ -108,7 +108,7 @@ impl Netns {
 /// One of them exists, or we are not root.
 pub(super) fn add(all: &[Netns]) -> Result<()> {
     // The first `ip netns add` after boot remounts /run/netns, which goes wrong if two do it at once.
-    let lock = File::create("/run/lvx-lab.lock")?;
+    let lock = File::open("/run")?;
     lock.lock()?;
     change(all, "add")
 }

@@ -17,9 +17,11 @@ pub(super) fn ensure() -> Result<Toolchain> {
     if let Some(rustup) = workspace::program("rustup") {
         println!("setup: rustup component add rust-src");
         let mut add = std::process::Command::new(rustup);
-        add.args(["component", "add", "rust-src"]).env("RUSTUP_MAX_RETRIES", "0");
+        add.args(["component", "add", "rust-src"]).env("RUSTUP_MAX_RETRIES", "0").env("RUST_BACKTRACE", "0");
         if let Err(error) = command::output(&mut add) {
-            println!("setup: rustup could not: {error}");
+            let said = error.to_string();
+            let reason = said.lines().find(|line| line.starts_with("error:")).unwrap_or(&said);
+            println!("setup: rustup could not: {reason}");
         }
     }
     if toolchain::find().is_err() && PACKAGES.into_iter().all(packages::available) {

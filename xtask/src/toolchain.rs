@@ -20,7 +20,7 @@ pub struct Toolchain {
 }
 
 /// The toolchain for the packet program, by the first rule that gives one:
-/// `LVX_EBPF_RUSTC` and `LVX_EBPF_CARGO`; the compiler on the PATH (rustup's default) with its `rust-src`; the
+/// `LVX_EBPF_RUSTC` and `LVX_EBPF_CARGO`; the compiler on the PATH (rustup's default), if it has `rust-src`; the
 /// system's `/usr/bin/rustc` with its source package.
 ///
 /// # Errors
@@ -29,17 +29,10 @@ pub fn find() -> Result<Toolchain, String> {
     if let Some(rustc) = env::var_os("LVX_EBPF_RUSTC").map(PathBuf::from) {
         return named(rustc, env::var_os("LVX_EBPF_CARGO").map(PathBuf::from));
     }
-    let rules = [
-        ("rustc", "the default toolchain, with rust-src"),
-        ("/usr/bin/rustc", "the system's compiler"),
-    ];
+    let rules = [("rustc", "the compiler on the PATH"), ("/usr/bin/rustc", "the system's compiler")];
     for (rustc, how) in rules {
         if let Some(sysroot) = sysroot(Path::new(rustc)).filter(|sysroot| has_source(sysroot)) {
-            return Ok(Toolchain {
-                rustc: sysroot.join("bin/rustc"),
-                cargo: sysroot.join("bin/cargo"),
-                how,
-            });
+            return Ok(Toolchain { rustc: sysroot.join("bin/rustc"), cargo: sysroot.join("bin/cargo"), how });
         }
     }
     Err("no Rust compiler here has the standard library's source, which the packet program is built from: \
@@ -50,10 +43,7 @@ pub fn find() -> Result<Toolchain, String> {
 
 fn named(rustc: PathBuf, cargo: Option<PathBuf>) -> Result<Toolchain, String> {
     let Some(sysroot) = sysroot(&rustc) else {
-        return Err(format!(
-            "LVX_EBPF_RUSTC names {}, which does not run",
-            rustc.display()
-        ));
+        return Err(format!("LVX_EBPF_RUSTC names {}, which does not run", rustc.display()));
     };
     if !has_source(&sysroot) {
         return Err(format!(
@@ -63,23 +53,13 @@ fn named(rustc: PathBuf, cargo: Option<PathBuf>) -> Result<Toolchain, String> {
         ));
     }
     let cargo = cargo.unwrap_or_else(|| sysroot.join("bin/cargo"));
-    Ok(Toolchain {
-        rustc,
-        cargo,
-        how: "LVX_EBPF_RUSTC",
-    })
+    Ok(Toolchain { rustc, cargo, how: "LVX_EBPF_RUSTC" })
 }
 
 fn sysroot(rustc: &Path) -> Option<PathBuf> {
-    let output = Command::new(rustc)
-        .args(["--print", "sysroot"])
-        .output()
-        .ok()?;
+    let output = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
     let path = String::from_utf8(output.stdout).ok()?;
-    output
-        .status
-        .success()
-        .then(|| PathBuf::from(path.trim_end()))
+    output.status.success().then(|| PathBuf::from(path.trim_end()))
 }
 
 fn has_source(sysroot: &Path) -> bool {

@@ -1,2 +1,82 @@
-//! The XDP program.
+//! LVX' data plane: two XDP programs.
+//!
+//! `lvx` balances; [`pipeline`] is its whole way on one screen. `sweep` never sees the network: the control plane
+//! runs it on a piece of a table to remove what expired. This file only turns verdicts into XDP actions.
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(core_intrinsics), allow(internal_features, reason = "BPF has its atomics only as intrinsics"))]
+#![cfg_attr(not(target_arch = "bpf"), allow(dead_code, reason = "on the host the crate is only checked"))]
+
+mod answer;
+mod atomic;
+mod classify;
+mod clock;
+mod connections;
+mod flows;
+mod forward;
+mod interfaces;
+mod open;
+mod parse;
+mod pipeline;
+mod reals;
+mod schedule;
+mod settings;
+mod stats;
+mod sweep;
+mod templates;
+
+use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::macros::xdp;
+use aya_ebpf::programs::XdpContext;
+use lb_common::reason::Disposition;
+
+/// What becomes of a packet.
+#[derive(Clone, Copy)]
+pub enum Verdict {
+    /// To the director's own stack, untouched: it belongs to no service.
+    Pass,
+    /// Out of the interface that it came in by.
+    Transmit,
+    /// Out of another interface; the value is the XDP action.
+    Redirect(u32),
+}
+
+/// Balances a packet.
+#[xdp]
+pub fn lvx(ctx: XdpContext) -> u32 {
+    match pipeline::balance(&ctx) {
+        Ok(Verdict::Pass) => xdp_action::XDP_PASS,
+        Ok(Verdict::Transmit) => xdp_action::XDP_TX,
+        Ok(Verdict::Redirect(action)) => action,
+        Err(reason) => {
+            stats::count(reason);
+            match reason.disposition() {
+                Disposition::Pass => xdp_action::XDP_PASS,
+                Disposition::Answer(answer) => answer::send(&ctx, answer),
+                Disposition::Drop | Disposition::Forward => xdp_action::XDP_DROP,
+            }
+        }
+    }
+}
+
+/// Removes what expired in a piece of a table.
+#[xdp]
+pub fn sweep(ctx: XdpContext) -> u32 {
+    match sweep::piece(&ctx) {
+        Some(()) => xdp_action::XDP_PASS,
+        None => xdp_action::XDP_ABORTED,
+    }
+}
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier refuses a program from which this can be reached.
+    loop {}
+}
+
+#[cfg(target_arch = "bpf")]
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[cfg(not(target_arch = "bpf"))]
 fn main() {}

@@ -1,9 +1,13 @@
 //! LVX' control plane: what `lvx` is made of.
 
 pub mod api;
+pub mod clock;
 pub mod config;
+pub mod dataplane;
 pub mod health;
 pub mod ipvsadm;
+pub mod journal;
 pub mod model;
 pub mod neighbours;
 pub mod netfilter;
+pub mod tables;

@@ -1,1 +1,15 @@
-//! Stub.
+//! Health checks: whether a real server answers, and when that takes it out of service or puts it back.
+//!
+//! [`State`] decides and knows neither sockets nor clocks; `probe` asks one server once; [`Checker`] keeps one task a
+//! target and tells the daemon of each transition. None of them touches the model: the daemon does, on a
+//! [`HealthEvent`].
+
+mod check;
+mod checker;
+mod http;
+mod probe;
+mod state;
+
+pub use check::{Check, CheckKind, HttpCheck, StatusSet, Target};
+pub use checker::{Checker, HealthEvent, Report};
+pub use state::{Outcome, State, Transition};

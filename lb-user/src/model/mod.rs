@@ -2,7 +2,11 @@
 
 pub mod marks;
 mod service;
+mod state;
 
+pub use plan::plan;
 pub use service::{
-    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerKind, Service, ServiceId, Timeouts,
+    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerKind, Service, ServiceId, Sysctls,
+    Timeouts,
 };
+pub use state::Model;

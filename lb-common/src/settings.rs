@@ -1,0 +1,35 @@
+//! What the packet path is told: timeouts and IPVS' sysctls.
+
+use crate::tcp::TIMEOUTS;
+
+/// The settings, written by the control plane only, word by word.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Timeouts in jiffies, by TCP state, then UDP's.
+    pub timeouts: [u32; TIMEOUTS],
+    /// Number of mark nodes in force; 0 is no mark rules.
+    pub mark_nodes: u32,
+    /// Index of the first mark node in force.
+    pub first_mark_node: u32,
+    /// Bits of [`flags`].
+    pub flags: u32,
+    /// `conn_reuse_mode` (bits 1 and 2).
+    pub conn_reuse_mode: u32,
+}
+
+/// Bits of [`Settings::flags`]: sysctls of IPVS by their names.
+pub mod flags {
+    /// A connection to a removed real server is forgotten at once instead of dropped silently.
+    pub const EXPIRE_NODEST_CONN: u32 = 1;
+    /// A template of a quiesced real server is not used any more.
+    pub const EXPIRE_QUIESCENT_TEMPLATE: u32 = 2;
+    /// Any TCP packet but a reset may open a connection.
+    pub const SLOPPY_TCP: u32 = 4;
+}
+
+/// Seconds that a template lives on when it expires while it still controls connections
+/// (`ip_vs_conn_expire`: `cp->timeout = 60*HZ`).
+pub const TEMPLATE_REARM: u32 = 60;
+
+const _: () = assert!(size_of::<Settings>() == 64);

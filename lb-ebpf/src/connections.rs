@@ -1,0 +1,181 @@
+//! The connection table.
+
+use aya_ebpf::Global;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::Array;
+use lb_common::flow::{Flow, Word};
+use lb_common::real_server::{RealServer, flags};
+use lb_common::reason::Reason;
+use lb_common::settings::{Settings, flags as sysctl};
+use lb_common::table::Tags;
+use lb_common::tcp::{self, Event, State};
+
+use crate::flows::{self, MMAPABLE, Slot, Table};
+use crate::parse::Packet;
+use crate::{clock, reals, templates};
+
+#[map]
+static CONN_TAGS: Array<Tags> = Array::with_max_entries(1, MMAPABLE);
+
+#[map]
+static CONNS: Array<Flow> = Array::with_max_entries(16, MMAPABLE);
+
+#[unsafe(no_mangle)]
+static CONN_MASK: Global<u32> = Global::new(0);
+
+/// The table of connections.
+pub enum Connections {}
+
+impl Table for Connections {
+    #[inline(always)]
+    fn tags(bucket: u32) -> Option<*mut Tags> {
+        CONN_TAGS.get_ptr_mut(bucket)
+    }
+
+    #[inline(always)]
+    fn flow(slot: u32) -> Option<*mut Flow> {
+        CONNS.get_ptr_mut(slot)
+    }
+
+    #[inline(always)]
+    fn mask() -> u32 {
+        CONN_MASK.load()
+    }
+
+    #[inline(always)]
+    fn reclaim(bucket: u32, now: u64) -> u32 {
+        lvx_reclaim_conn(bucket, now)
+    }
+
+    #[inline(always)]
+    fn expire(slot: &Slot, word: Word, _now: u64) -> bool {
+        if !slot.swap(word, Word(0)) {
+            return false;
+        }
+        let flow = slot.flow();
+        if let Some(server) = reals::of(flow) {
+            reals::unbind(flow.real, server, is_active(flow.key.protocol, word.state()));
+        }
+        if flow.link != 0 {
+            templates::let_go(flow.link - 1);
+        }
+        flows::release::<Self>(slot);
+        true
+    }
+}
+
+/// Whether a connection counts as active; UDP never does.
+#[inline(always)]
+fn is_active(protocol: u32, state: u8) -> bool {
+    protocol == 6 && tcp::is_active(state)
+}
+
+/// The real server of the connection that a packet belongs to, after the packet's effect on it.
+#[inline(always)]
+pub fn follow(
+    packet: &Packet,
+    hash: u64,
+    settings: &Settings,
+    now: u64,
+) -> Result<Option<(u32, &'static RealServer)>, Reason> {
+    let Some(slot) = flows::find::<Connections>(&packet.key, hash) else { return Ok(None) };
+    let word = slot.word();
+    let Some(server) = reals::of(slot.flow()) else {
+        Connections::expire(&slot, word, now);
+        return Ok(None);
+    };
+    if word.is_expired(now) || is_reused(packet, slot.flow(), word, server, settings) {
+        Connections::expire(&slot, word, now);
+        return Ok(None);
+    }
+    if !reals::is_available(server) {
+        let leaves_failed = server.flags & flags::FAILED != 0 && !packet.is_tcp();
+        if settings.flags & sysctl::EXPIRE_NODEST_CONN == 0 && !leaves_failed {
+            return Err(Reason::RealServerRemoved);
+        }
+        Connections::expire(&slot, word, now);
+        return Ok(None);
+    }
+    advance(packet, &slot, word, settings, now);
+    Ok(Some((slot.flow().real, server)))
+}
+
+/// Whether a SYN starts another connection on the tuple of an old one (`is_new_conn_expected`, `ip_vs_in_hook`).
+#[inline(always)]
+fn is_reused(packet: &Packet, flow: &Flow, word: Word, server: &RealServer, settings: &Settings) -> bool {
+    if packet.tcp_flags & tcp::flags::SYN == 0 {
+        return false;
+    }
+    if settings.flags & sysctl::EXPIRE_NODEST_CONN != 0 && server.weight == 0 {
+        return true;
+    }
+    if settings.conn_reuse_mode == 0 || flow.link != 0 {
+        return false;
+    }
+    let state = word.state();
+    state == State::TimeWait as u8
+        || state == State::Close as u8
+        || settings.conn_reuse_mode & 2 != 0 && state == State::FinWait as u8
+}
+
+/// The state after a packet.
+#[inline(always)]
+fn next_state(packet: &Packet, state: u8) -> u8 {
+    if packet.is_tcp() { tcp::next(state, Event::of(packet.tcp_flags)) } else { 0 }
+}
+
+/// The timeout of a state, in jiffies.
+#[inline(always)]
+fn timeout(packet: &Packet, state: u8, settings: &Settings) -> u64 {
+    let index = if packet.is_tcp() { usize::from(state) } else { tcp::UDP };
+    settings.timeouts.get(index).map_or(0, |jiffies| u64::from(*jiffies))
+}
+
+/// State and expiry of a connection after a packet (`ip_vs_set_state`, `ip_vs_conn_put`).
+#[inline(always)]
+fn advance(packet: &Packet, slot: &Slot, word: Word, settings: &Settings, now: u64) {
+    let state = next_state(packet, word.state());
+    let expires = now.wrapping_add(timeout(packet, state, settings));
+    let step = clock::refresh_step();
+    // Within a step around the old expiry nothing is written: the table's cache line stays as it is.
+    let near = expires.wrapping_sub(word.expires()).wrapping_add(step) <= step * 2;
+    if state == word.state() && near {
+        return;
+    }
+    if !slot.swap(word, Word::new(state, expires)) {
+        return;
+    }
+    if state != word.state() {
+        changed_state(slot, word.state(), state);
+    }
+}
+
+#[inline(always)]
+fn changed_state(slot: &Slot, old: u8, new: u8) {
+    let flow = slot.flow();
+    if tcp::is_active(old) != tcp::is_active(new) {
+        reals::move_to(flow.real, tcp::is_active(new));
+    }
+    if new == State::Established as u8 && flow.link != 0 {
+        templates::assure(flow.link - 1);
+    }
+}
+
+/// Fills a claimed slot with the connection that a packet opens.
+#[inline(always)]
+pub fn open(slot: &Slot, packet: &Packet, real: u32, server: &RealServer, link: u32, settings: &Settings, now: u64) {
+    let state = next_state(packet, State::None as u8);
+    let expires = now.wrapping_add(timeout(packet, state, settings));
+    reals::bind(real, server, is_active(packet.key.protocol, state));
+    let word = Word::new(state, expires).0;
+    slot.publish(&Flow { word, key: packet.key, real, generation: server.generation, link, timeout: 0 });
+    if state == State::Established as u8 && link != 0 {
+        templates::assure(link - 1);
+    }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_reclaim_conn(bucket: u32, now: u64) -> u32 {
+    flows::reclaim::<Connections>(bucket, now)
+}

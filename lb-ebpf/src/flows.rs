@@ -1,0 +1,212 @@
+//! The set-associative table that [`crate::connections`] and [`crate::templates`] are made of.
+//! The layout and the arithmetic are in [`lb_common::table`].
+
+use lb_common::flow::{Flow, FlowKey, Word};
+use lb_common::table::{self, Tags, WAYS, WAYS_PER_WORD};
+
+use crate::atomic;
+
+/// The map's memory can be mapped by the control plane (`BPF_F_MMAPABLE`).
+pub const MMAPABLE: u32 = 1024;
+
+/// A table: where its maps are, and how it lets a flow go.
+pub trait Table {
+    /// Tags of a bucket.
+    fn tags(bucket: u32) -> Option<*mut Tags>;
+    /// A slot.
+    fn flow(slot: u32) -> Option<*mut Flow>;
+    /// Number of buckets less one; buckets are a power of two.
+    fn mask() -> u32;
+    /// [`reclaim`] for this table, as a global function: the verifier looks at it once.
+    fn reclaim(bucket: u32, now: u64) -> u32;
+    /// Removes the flow, or keeps it, as its expiry at `now` demands; tells whether it is gone.
+    fn expire(slot: &Slot, word: Word, now: u64) -> bool;
+}
+
+/// A slot of a table.
+#[derive(Clone, Copy)]
+pub struct Slot {
+    /// Its number: bucket times 16 plus way.
+    pub index: u32,
+    /// Its memory.
+    pub flow: *mut Flow,
+}
+
+impl Slot {
+    /// The slot's word as it is now.
+    #[inline(always)]
+    pub fn word(&self) -> Word {
+        // SAFETY: `flow` points to a live map value, whose memory is never given back while the program runs.
+        let word = unsafe { &raw mut (*self.flow).word };
+        // SAFETY: as above; volatile, because other CPUs write it.
+        Word(unsafe { word.read_volatile() })
+    }
+
+    /// Replaces the word if it still is `old`.
+    #[inline(always)]
+    pub fn swap(&self, old: Word, new: Word) -> bool {
+        // SAFETY: `flow` points to a live map value.
+        let word = unsafe { &raw mut (*self.flow).word };
+        // SAFETY: as above; the word is its first, aligned field.
+        unsafe { atomic::compare_exchange(word, old.0, new.0) }
+    }
+
+    /// The other fields. They are written before the word makes the slot live, and stay until it is freed.
+    #[inline(always)]
+    pub fn flow(&self) -> &Flow {
+        // SAFETY: `flow` points to a live map value; only `word` and `link` change while it is live, and those
+        // are read through raw pointers.
+        unsafe { &*self.flow }
+    }
+
+    /// Writes a claimed slot; the word comes last and makes it live.
+    #[inline(always)]
+    pub fn publish(&self, flow: &Flow) {
+        // SAFETY: the slot is claimed, so nobody else writes it, and nobody reads it while its word is 0.
+        unsafe { (*self.flow).key = flow.key };
+        // SAFETY: as above.
+        unsafe { (*self.flow).real = flow.real };
+        // SAFETY: as above.
+        unsafe { (*self.flow).generation = flow.generation };
+        // SAFETY: as above.
+        unsafe { (*self.flow).link = flow.link };
+        // SAFETY: as above.
+        unsafe { (*self.flow).timeout = flow.timeout };
+        // SAFETY: as above.
+        let word = unsafe { &raw mut (*self.flow).word };
+        // SAFETY: as above; volatile keeps it behind the other writes, and x86 and BPF's JITs keep stores in order.
+        unsafe { word.write_volatile(flow.word) };
+    }
+}
+
+/// Finds the live slot of a key.
+#[inline(always)]
+pub fn find<T: Table>(key: &FlowKey, hash: u64) -> Option<Slot> {
+    let index = search::<T>(key, hash);
+    if index == NOT_FOUND {
+        return None;
+    }
+    Some(Slot { index, flow: T::flow(index)? })
+}
+
+/// No slot.
+const NOT_FOUND: u32 = u32::MAX;
+
+/// The number of a key's slot. Not inlined, so that the verifier follows what comes after it once and not once for
+/// each of the sixteen slots.
+#[inline(never)]
+fn search<T: Table>(key: &FlowKey, hash: u64) -> u32 {
+    search_bucket::<T>(key, hash).unwrap_or(NOT_FOUND)
+}
+
+#[inline(always)]
+fn search_bucket<T: Table>(key: &FlowKey, hash: u64) -> Option<u32> {
+    let place = table::place(hash);
+    let bucket = place.bucket & T::mask();
+    let tags = T::tags(bucket)?;
+    // SAFETY: `tags` points to a live map value; a torn reading only misses a flow that is being made.
+    let words = unsafe { (*tags).words };
+    let base = bucket * WAYS;
+    in_word::<T>(key, base, table::candidates(words[0], place.tag))
+        .or_else(|| in_word::<T>(key, base + WAYS_PER_WORD, table::candidates(words[1], place.tag)))
+}
+
+#[inline(always)]
+fn in_word<T: Table>(key: &FlowKey, base: u32, mut mask: u64) -> Option<u32> {
+    for _ in 0..WAYS_PER_WORD {
+        if mask == 0 {
+            return None;
+        }
+        let index = base + table::first(mask);
+        let slot = Slot { index, flow: T::flow(index)? };
+        let word = slot.word();
+        if word.is_live() && !word.is_invalidated() && same(&slot.flow().key, key) {
+            return Some(index);
+        }
+        mask &= mask - 1;
+    }
+    None
+}
+
+/// Compares without a branch a word: cheaper, and one path for the verifier.
+#[inline(always)]
+fn same(a: &FlowKey, b: &FlowKey) -> bool {
+    let addresses = |a: &[u32; 4], b: &[u32; 4]| (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
+    let different = addresses(&a.client.0, &b.client.0)
+        | addresses(&a.virtual_address.0, &b.virtual_address.0)
+        | (a.ports ^ b.ports)
+        | (a.protocol ^ b.protocol);
+    different == 0
+}
+
+/// Claims a free slot in the bucket of a hash: its tag is set, its word is 0. Where all are taken, expired flows
+/// make room.
+#[inline(always)]
+pub fn claim<T: Table>(hash: u64, now: u64) -> Option<Slot> {
+    claim_free::<T>(hash).or_else(|| {
+        T::reclaim(hash as u32, now);
+        claim_free::<T>(hash)
+    })
+}
+
+#[inline(always)]
+fn claim_free<T: Table>(hash: u64) -> Option<Slot> {
+    let place = table::place(hash);
+    let bucket = place.bucket & T::mask();
+    let tags = T::tags(bucket)?;
+    for half in 0..2u32 {
+        // SAFETY: `tags` points to a live map value, and `half` is 0 or 1.
+        let word = unsafe { (&raw mut (*tags).words).cast::<u64>().add(half as usize) };
+        // Another CPU may be faster; a few tries are enough, for each success of another fills a slot.
+        for _ in 0..4 {
+            // SAFETY: as above; volatile, because other CPUs write it.
+            let seen = unsafe { word.read_volatile() };
+            let free = table::zero_bytes(seen);
+            if free == 0 {
+                break;
+            }
+            let way = table::first(free);
+            let taken = seen | u64::from(place.tag) << (way * 8);
+            // SAFETY: as above.
+            if unsafe { atomic::compare_exchange(word, seen, taken) } {
+                let index = bucket * WAYS + half * WAYS_PER_WORD + way;
+                return Some(Slot { index, flow: T::flow(index)? });
+            }
+        }
+    }
+    None
+}
+
+/// Removes what expired in the bucket of a hash.
+#[inline(always)]
+pub fn reclaim<T: Table>(bucket: u32, now: u64) -> u32 {
+    let base = (bucket & T::mask()) * WAYS;
+    for way in 0..WAYS {
+        let Some(flow) = T::flow(base + way) else { continue };
+        let slot = Slot { index: base + way, flow };
+        let word = slot.word();
+        if word.is_live() && word.is_expired(now) {
+            T::expire(&slot, word, now);
+        }
+    }
+    0
+}
+
+/// Gives a slot back: its word is 0 already, now its tag.
+#[inline(always)]
+pub fn release<T: Table>(slot: &Slot) {
+    let Some(tags) = T::tags(slot.index / WAYS) else { return };
+    let way = slot.index % WAYS;
+    // SAFETY: `tags` points to a live map value, and the word's number is 0 or 1.
+    let word = unsafe { (&raw mut (*tags).words).cast::<u64>().add((way / WAYS_PER_WORD) as usize) };
+    // SAFETY: as above.
+    unsafe { atomic::and(word, !(0xff << (way % WAYS_PER_WORD * 8))) };
+}
+
+/// Whether the bucket of a hash has no free slot.
+#[inline(always)]
+pub fn is_full<T: Table>(hash: u64) -> bool {
+    let bucket = table::place(hash).bucket & T::mask();
+    // SAFETY: `tags` points to a live map value.
+    T::tags(bucket).is_some_and(|tags| table::is_full(unsafe { &*tags }))
+}

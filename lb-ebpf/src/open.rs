@@ -1,0 +1,130 @@
+//! A packet without a connection: opens one (`ip_vs_schedule`, `ip_vs_sched_persist`).
+
+use lb_common::flow::FlowKey;
+use lb_common::real_server::RealServer;
+use lb_common::reason::Reason;
+use lb_common::service::{Service, flags};
+use lb_common::settings::{Settings, flags as sysctl};
+use lb_common::tcp;
+
+use crate::connections::{self, Connections};
+use crate::flows::{self, Slot};
+use crate::parse::Packet;
+use crate::{pipeline, reals, schedule, stats, templates};
+
+const FTP: u16 = 21u16.to_be();
+
+type Chosen = (u32, &'static RealServer);
+
+/// The real server for the packet, whose connection is in the table from now on.
+#[inline(always)]
+pub fn connection(
+    packet: &Packet,
+    hash: u64,
+    service: &Service,
+    settings: &Settings,
+    now: u64,
+) -> Result<Chosen, Reason> {
+    let opens = may_open(packet, settings);
+    if !opens && !flows::is_full::<Connections>(hash) {
+        return Err(Reason::NoConnection);
+    }
+    if service.flags & flags::ONE_PACKET != 0 && !packet.is_tcp() {
+        let (real, server, _) = choose(packet, service, settings, now)?;
+        return Ok((real, server));
+    }
+    let slot = if opens { flows::claim::<Connections>(hash, now) } else { None };
+    let Some(slot) = slot else {
+        stats::count(Reason::ConnectionTableFull);
+        return without_entry(packet, hash, service, settings, now);
+    };
+    let (real, server, template) = match choose(packet, service, settings, now) {
+        Ok(chosen) => chosen,
+        Err(reason) => {
+            flows::release::<Connections>(&slot);
+            return Err(reason);
+        }
+    };
+    let link = match template {
+        Some(template) if templates::hold(&template, now) => template.index + 1,
+        Some(_) | None => 0,
+    };
+    connections::open(&slot, packet, real, server, link, settings, now);
+    Ok((real, server))
+}
+
+/// Which packets open a connection (`tcp_conn_schedule`).
+#[inline(always)]
+fn may_open(packet: &Packet, settings: &Settings) -> bool {
+    if !packet.is_tcp() {
+        return true;
+    }
+    let sloppy = settings.flags & sysctl::SLOPPY_TCP != 0;
+    packet.tcp_flags & tcp::flags::RST == 0 && (sloppy || packet.tcp_flags & tcp::flags::SYN != 0)
+}
+
+/// The real server for a new connection, and the template that ties the client to it.
+#[inline(always)]
+fn choose(
+    packet: &Packet,
+    service: &Service,
+    settings: &Settings,
+    now: u64,
+) -> Result<(u32, &'static RealServer, Option<Slot>), Reason> {
+    if service.flags & flags::PERSISTENT == 0 {
+        let (real, server) = scheduled(service)?;
+        return Ok((real, server, None));
+    }
+    let key = template_key(packet, service);
+    let seed = pipeline::seed();
+    if let Some((slot, real, server)) = templates::find(&key, seed, settings, now) {
+        return Ok((real, server, Some(slot)));
+    }
+    let (real, server) = scheduled(service)?;
+    let template = templates::create(&key, seed, real, server, service.template_timeout, now);
+    if template.is_none() {
+        stats::count(Reason::TemplateTableFull);
+    }
+    Ok((real, server, template))
+}
+
+#[inline(always)]
+fn scheduled(service: &Service) -> Result<Chosen, Reason> {
+    let real = schedule::pick(service).ok_or(Reason::NoRealServer)?;
+    let server = reals::get(real).ok_or(Reason::Internal)?;
+    Ok((real, server))
+}
+
+/// The template of the client and the service (`ip_vs_sched_persist`).
+#[inline(always)]
+fn template_key(packet: &Packet, service: &Service) -> FlowKey {
+    let client = packet.key.client.masked(&service.netmask);
+    if service.mark != 0 {
+        return FlowKey::mark_template(client, service.mark);
+    }
+    let port = service.port as u16;
+    // FTP's data connections go where its control connection went.
+    let port = if port == FTP || port != packet.key.destination_port() { 0 } else { port };
+    FlowKey::port_template(client, packet.key.virtual_address, port, packet.key.protocol)
+}
+
+/// The table is full: the client's template decides, or the hash of the flow.
+#[inline(always)]
+fn without_entry(
+    packet: &Packet,
+    hash: u64,
+    service: &Service,
+    settings: &Settings,
+    now: u64,
+) -> Result<Chosen, Reason> {
+    if service.flags & flags::PERSISTENT != 0 {
+        let key = template_key(packet, service);
+        if let Some((slot, real, server)) = templates::find(&key, pipeline::seed(), settings, now) {
+            templates::renew(&slot, now);
+            return Ok((real, server));
+        }
+    }
+    let real = schedule::by_hash(service, hash).ok_or(Reason::NoRealServer)?;
+    let server = reals::get(real).ok_or(Reason::Internal)?;
+    Ok((real, server))
+}

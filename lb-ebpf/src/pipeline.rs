@@ -1,0 +1,35 @@
+//! A packet's way: parse, connection, service, real server, forward.
+
+use aya_ebpf::Global;
+use aya_ebpf::programs::XdpContext;
+use lb_common::reason::Reason;
+use lb_common::table;
+
+use crate::{Verdict, classify, clock, connections, forward, open, parse, settings, stats};
+
+/// Key of the flow hash; the loader draws it by lot.
+#[unsafe(no_mangle)]
+static SEED: Global<u64> = Global::new(0);
+
+/// Key of the flow hash.
+#[inline(always)]
+pub fn seed() -> u64 {
+    SEED.load()
+}
+
+/// Balances a packet. An existing connection wins over any change of marks and services, as in IPVS.
+#[inline(always)]
+pub fn balance(ctx: &XdpContext) -> Result<Verdict, Reason> {
+    let Some(packet) = parse::packet(ctx)? else { return Ok(Verdict::Pass) };
+    let settings = settings::get()?;
+    let now = clock::now();
+    let hash = table::hash(&packet.key, seed());
+    if let Some((real, server)) = connections::follow(&packet, hash, settings, now)? {
+        stats::traffic(server.service, real, packet.length, false);
+        return forward::to(ctx, &packet, server);
+    }
+    let Some((_, service)) = classify::service(&packet, settings) else { return Ok(Verdict::Pass) };
+    let (real, server) = open::connection(&packet, hash, service, settings, now)?;
+    stats::traffic(server.service, real, packet.length, true);
+    forward::to(ctx, &packet, server)
+}

@@ -1,0 +1,109 @@
+//! Picks a real server for a new connection: the decisions are in [`lb_common::schedule`].
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::bpf_loop;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::Array;
+use lb_common::schedule::pool::{self, Cursor, HEADER_WORDS, Header};
+use lb_common::schedule::{self, Candidate, Kind, Members, Scan, Step};
+use lb_common::service::Service;
+
+use crate::flows::MMAPABLE;
+use crate::{atomic, reals};
+
+#[map]
+static POOLS: Array<u64> = Array::with_max_entries(1, MMAPABLE);
+
+/// The members of a service.
+#[derive(Clone, Copy)]
+struct Pool {
+    first: u32,
+}
+
+impl Members for Pool {
+    #[inline(always)]
+    fn candidate(&self, position: u32) -> Option<Candidate> {
+        let word = *POOLS.get(self.first.wrapping_add(HEADER_WORDS).wrapping_add(position))?;
+        let (real, weight) = pool::split_member(word);
+        let counts = reals::counts(real)?;
+        let overloaded = counts.overloaded != 0;
+        Some(Candidate { real, weight, active: counts.active as u32, inactive: counts.inactive as u32, overloaded })
+    }
+}
+
+struct Work {
+    scan: Scan,
+    pool: Pool,
+    picked: u32,
+}
+
+/// Nobody was picked.
+const NOBODY: u32 = u32::MAX;
+
+/// The real server for a new connection of a service; `None` if there is none.
+#[inline(always)]
+pub fn pick(service: &Service) -> Option<u32> {
+    let picked = lvx_pick(service.pool, service.scheduler);
+    if picked == NOBODY { None } else { Some(picked) }
+}
+
+/// A global function: the verifier looks at it once, whoever calls it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_pick(first: u32, scheduler: u32) -> u32 {
+    let Some(memory) = POOLS.get_ptr_mut(first) else { return NOBODY };
+    let Some(header) = header(first) else { return NOBODY };
+    // Where another CPU picks at the same time, the one that is late looks again.
+    for attempt in 0..3 {
+        // SAFETY: `memory` points to a live map value; volatile, because other CPUs write it.
+        let seen = unsafe { memory.read_volatile() };
+        let scan = Scan::new(Kind::from_number(scheduler), &header, Cursor::from_word(seen));
+        let mut work = Work { scan, pool: Pool { first }, picked: NOBODY };
+        // SAFETY: the callback has the signature that the helper demands, and `work` outlives the call.
+        unsafe { bpf_loop(schedule::max_steps(header.count), look as *mut c_void, (&raw mut work).cast(), 0) };
+        let cursor = work.scan.cursor().to_word();
+        // SAFETY: `memory` points to a live map value.
+        if cursor == seen || unsafe { atomic::compare_exchange(memory, seen, cursor) } || attempt == 2 {
+            return work.picked;
+        }
+    }
+    NOBODY
+}
+
+#[inline(always)]
+fn header(first: u32) -> Option<Header> {
+    let weights = *POOLS.get(first.wrapping_add(1))?;
+    let count = *POOLS.get(first.wrapping_add(2))?;
+    Some(Header::from_words(weights, count))
+}
+
+/// One member; 1 ends the loop.
+#[inline(never)]
+extern "C" fn look(_index: u32, work: *mut c_void) -> i64 {
+    // SAFETY: `lvx_pick` passes a pointer to its `Work`.
+    let work = unsafe { &mut *work.cast::<Work>() };
+    match work.scan.step(&work.pool) {
+        Step::Continue => return 0,
+        Step::Pick(real) => work.picked = real,
+        Step::Nobody => work.picked = NOBODY,
+    }
+    1
+}
+
+/// The real server for a flow that finds no room in the table: the same for each of its packets.
+#[inline(always)]
+pub fn by_hash(service: &Service, hash: u64) -> Option<u32> {
+    let count = header(service.pool)?.count;
+    let pool = Pool { first: service.pool };
+    let start = (hash >> 32) as u32;
+    for offset in 0..8u32 {
+        // BPF defines a remainder by zero; the candidate is then none.
+        let position = start.wrapping_add(offset).checked_rem(count)?;
+        let candidate = pool.candidate(position)?;
+        if candidate.weight != 0 {
+            return Some(candidate.real);
+        }
+    }
+    None
+}

@@ -1,0 +1,55 @@
+//! What passed, and why what did not pass did not: counters of this CPU only, so that no cache line is shared.
+
+use aya_ebpf::Global;
+use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::{Array, PerCpuArray};
+use lb_common::reason::Reason;
+use lb_common::service::Traffic;
+
+use crate::flows::MMAPABLE;
+
+#[map]
+static REASONS: PerCpuArray<u64> = PerCpuArray::with_max_entries(64, 0);
+
+/// Arrays of as many parts as there are CPUs, which the control plane reads without a system call.
+#[map]
+static SERVICE_STATS: Array<Traffic> = Array::with_max_entries(1, MMAPABLE);
+
+#[map]
+static REAL_STATS: Array<Traffic> = Array::with_max_entries(1, MMAPABLE);
+
+/// Sizes of the parts; the loader sets them.
+#[unsafe(no_mangle)]
+static SERVICES_MAX: Global<u32> = Global::new(1);
+
+#[unsafe(no_mangle)]
+static REALS_MAX: Global<u32> = Global::new(1);
+
+/// Counts a packet that was not forwarded as asked.
+#[inline(always)]
+pub fn count(reason: Reason) {
+    if let Some(counter) = REASONS.get_ptr_mut(reason as u32) {
+        // SAFETY: the value is this CPU's own, and XDP on a CPU is not interrupted by XDP.
+        unsafe { *counter = (*counter).wrapping_add(1) };
+    }
+}
+
+/// Counts a packet of `bytes`, the first of a connection if `opened`, for a service and its real server.
+#[inline(always)]
+pub fn traffic(service: u32, real: u32, bytes: u32, opened: bool) {
+    // SAFETY: the helper has no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    add(SERVICE_STATS.get_ptr_mut(cpu.wrapping_mul(SERVICES_MAX.load()).wrapping_add(service)), bytes, opened);
+    add(REAL_STATS.get_ptr_mut(cpu.wrapping_mul(REALS_MAX.load()).wrapping_add(real)), bytes, opened);
+}
+
+#[inline(always)]
+fn add(traffic: Option<*mut Traffic>, bytes: u32, opened: bool) {
+    let Some(traffic) = traffic else { return };
+    // SAFETY: this part of the array is this CPU's own, and XDP on a CPU is not interrupted by XDP.
+    let traffic = unsafe { &mut *traffic };
+    traffic.connections = traffic.connections.wrapping_add(u64::from(opened));
+    traffic.packets = traffic.packets.wrapping_add(1);
+    traffic.bytes = traffic.bytes.wrapping_add(u64::from(bytes));
+}

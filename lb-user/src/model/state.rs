@@ -1,0 +1,171 @@
+//! The whole of what the operator asked for, and which changes it takes (`ip_vs_ctl.c`).
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::{RealServer, Service, ServiceId, Timeouts};
+use crate::api::{Refusal, Request};
+
+/// Services with their servers, and timeouts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Model {
+    services: BTreeMap<ServiceId, Service>,
+    timeouts: Timeouts,
+}
+
+impl Model {
+    /// A model of these services.
+    pub fn new(services: impl IntoIterator<Item = Service>, timeouts: Timeouts) -> Self {
+        Self { services: services.into_iter().map(|service| (service.id, service)).collect(), timeouts }
+    }
+
+    /// The services.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.values()
+    }
+
+    /// A service.
+    pub fn service(&self, id: &ServiceId) -> Option<&Service> {
+        self.services.get(id)
+    }
+
+    /// The timeouts.
+    pub fn timeouts(&self) -> Timeouts {
+        self.timeouts
+    }
+
+    /// A server of a service.
+    pub fn server(&self, id: &ServiceId, address: IpAddr, port: u16) -> Option<&RealServer> {
+        let service = self.services.get(id)?;
+        service.servers.iter().find(|server| (server.address, server.port) == (address, port))
+    }
+
+    /// Whether a change can be made. Questions always can.
+    ///
+    /// # Errors
+    /// Why not, as IPVS would say.
+    pub fn check(&self, request: &Request) -> Result<(), Refusal> {
+        match request {
+            Request::AddService { service } => {
+                if self.services.contains_key(&service.id) {
+                    return Err(Refusal::ServiceExists);
+                }
+                check_service(service)
+            }
+            Request::EditService { service } => {
+                self.must_exist(&service.id)?;
+                check_service(service)
+            }
+            Request::DeleteService { id } | Request::Zero { id: Some(id) } | Request::List { id: Some(id) } => {
+                self.must_exist(id)
+            }
+            Request::AddServer { id, server } => {
+                self.defined(id)?;
+                if self.server(id, server.address, server.port).is_some() {
+                    return Err(Refusal::ServerExists);
+                }
+                check_server(id, server)
+            }
+            Request::EditServer { id, server } => {
+                self.defined(id)?;
+                if self.server(id, server.address, server.port).is_none() {
+                    return Err(Refusal::NoSuchServer);
+                }
+                check_server(id, server)
+            }
+            Request::DeleteServer { id, address, port } => {
+                self.defined(id)?;
+                self.server(id, *address, *port).map(|_| ()).ok_or(Refusal::NoSuchServer)
+            }
+            Request::Flush
+            | Request::SetTimeouts { .. }
+            | Request::Zero { id: None }
+            | Request::List { id: None }
+            | Request::Connections
+            | Request::Timeouts
+            | Request::Status => Ok(()),
+        }
+    }
+
+    /// Makes a change that [`Self::check`] found good. Questions change nothing.
+    pub fn commit(&mut self, request: &Request) {
+        match request {
+            Request::AddService { service } => {
+                self.services.insert(service.id, Service { servers: Vec::new(), ..service.clone() });
+            }
+            Request::EditService { service } => {
+                if let Some(old) = self.services.get_mut(&service.id) {
+                    let servers = std::mem::take(&mut old.servers);
+                    *old = Service { servers, ..service.clone() };
+                }
+            }
+            Request::DeleteService { id } => {
+                self.services.remove(id);
+            }
+            Request::Flush => self.services.clear(),
+            Request::AddServer { id, server } => {
+                if let Some(service) = self.services.get_mut(id) {
+                    service.servers.insert(0, server.clone());
+                }
+            }
+            Request::EditServer { id, server } => {
+                let servers = self.services.get_mut(id).into_iter().flat_map(|service| &mut service.servers);
+                for old in servers.filter(|old| (old.address, old.port) == (server.address, server.port)) {
+                    *old = server.clone();
+                }
+            }
+            Request::DeleteServer { id, address, port } => {
+                if let Some(service) = self.services.get_mut(id) {
+                    service.servers.retain(|server| (server.address, server.port) != (*address, *port));
+                }
+            }
+            Request::SetTimeouts { timeouts } => self.timeouts = merge(self.timeouts, *timeouts),
+            Request::Zero { .. }
+            | Request::List { .. }
+            | Request::Connections
+            | Request::Timeouts
+            | Request::Status => {}
+        }
+    }
+
+    fn must_exist(&self, id: &ServiceId) -> Result<(), Refusal> {
+        if self.services.contains_key(id) { Ok(()) } else { Err(Refusal::NoSuchService) }
+    }
+
+    fn defined(&self, id: &ServiceId) -> Result<(), Refusal> {
+        if self.services.contains_key(id) { Ok(()) } else { Err(Refusal::ServiceNotDefined) }
+    }
+}
+
+/// 0 keeps a value (`ip_vs_set_timeout`).
+fn merge(old: Timeouts, new: Timeouts) -> Timeouts {
+    let keep = |old, new| if new == 0 { old } else { new };
+    Timeouts {
+        tcp: keep(old.tcp, new.tcp),
+        tcpfin: keep(old.tcpfin, new.tcpfin),
+        udp: keep(old.udp, new.udp),
+    }
+}
+
+fn check_service(service: &Service) -> Result<(), Refusal> {
+    match service.id {
+        ServiceId::Mark { mark: 0, .. } => Err(Refusal::Invalid),
+        ServiceId::Address { vip, .. } if vip.is_unspecified() || vip.is_multicast() => Err(Refusal::Invalid),
+        ServiceId::Mark { .. } | ServiceId::Address { .. } => Ok(()),
+    }
+}
+
+/// `ip_vs_new_dest`, `ip_vs_add_dest`.
+fn check_server(id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
+    if server.lower_threshold > server.upper_threshold {
+        return Err(Refusal::OutOfRange);
+    }
+    let unicast = match server.address {
+        IpAddr::V4(address) => !address.is_unspecified() && !address.is_multicast() && !address.is_broadcast(),
+        IpAddr::V6(address) => !address.is_unspecified() && !address.is_multicast(),
+    };
+    if !unicast || id.family() != server.address.into() {
+        return Err(Refusal::Invalid);
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! The one door to the packet path's tables, with a twin in memory for tests.
+
+use std::io;
+
+use lb_common::flow::Flow;
+use lb_common::marks::MarkNode;
+use lb_common::real_server::{Counts, RealServer};
+use lb_common::service::{Service, ServiceKey, Traffic};
+use lb_common::settings::Settings;
+
+/// Which table of flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowTable {
+    /// Connections.
+    Connections,
+    /// Persistence templates.
+    Templates,
+}
+
+/// The tables, element by element.
+pub trait Maps {
+    /// Jiffies in a second of the packet path's clock.
+    fn hz(&self) -> u32;
+    /// Lets a key lead to a service, or nowhere.
+    ///
+    /// # Errors
+    /// The kernel refused, for want of room.
+    fn set_key(&mut self, key: &ServiceKey, service: Option<u32>) -> io::Result<()>;
+    /// Writes a service.
+    fn set_service(&mut self, index: u32, service: &Service);
+    /// Writes a real server.
+    fn set_real(&mut self, index: u32, real: &RealServer);
+    /// Reads a real server.
+    fn real(&self, index: u32) -> RealServer;
+    /// A real server's connections.
+    fn counts(&self, index: u32) -> Counts;
+    /// Marks a real server as overloaded or not.
+    fn set_overloaded(&mut self, index: u32, overloaded: bool);
+    /// Writes a real server's connections: only while nothing refers to it.
+    fn set_counts(&mut self, index: u32, counts: &Counts);
+    /// Writes words of the pools.
+    fn set_pool(&mut self, first: u32, words: &[u64]);
+    /// Reads a word of the pools.
+    fn pool_word(&self, at: u32) -> u64;
+    /// Writes the settings.
+    fn set_settings(&mut self, settings: &Settings);
+    /// Writes mark nodes.
+    fn set_marks(&mut self, first: u32, nodes: &[MarkNode]);
+    /// What passed for a service, all CPUs together.
+    fn service_traffic(&self, index: u32) -> Traffic;
+    /// What passed for a real server, all CPUs together.
+    fn real_traffic(&self, index: u32) -> Traffic;
+    /// Shows every live flow of a table.
+    fn flows(&self, table: FlowTable, visit: &mut dyn FnMut(u32, &Flow));
+}

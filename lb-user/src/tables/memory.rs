@@ -1,0 +1,102 @@
+//! The tables' twin in memory: what the packet path would be told, without a kernel.
+
+use std::collections::HashMap;
+use std::io;
+
+use lb_common::flow::Flow;
+use lb_common::marks::MarkNode;
+use lb_common::real_server::{Counts, RealServer};
+use lb_common::service::{Service, ServiceKey, Traffic};
+use lb_common::settings::Settings;
+
+use super::maps::{FlowTable, Maps};
+
+/// Maps in memory, which count what is written.
+#[derive(Debug, Default)]
+pub struct MemoryMaps {
+    /// Number of writes so far.
+    pub writes: usize,
+    /// Keys of services.
+    pub keys: HashMap<ServiceKey, u32>,
+    /// Services.
+    pub services: HashMap<u32, Service>,
+    /// Real servers.
+    pub reals: HashMap<u32, RealServer>,
+    /// Their connections.
+    pub counts: HashMap<u32, Counts>,
+    /// Words of the pools.
+    pub pools: HashMap<u32, u64>,
+    /// The settings.
+    pub settings: Settings,
+}
+
+impl Maps for MemoryMaps {
+    fn hz(&self) -> u32 {
+        250
+    }
+
+    fn set_key(&mut self, key: &ServiceKey, service: Option<u32>) -> io::Result<()> {
+        self.writes += 1;
+        match service {
+            Some(index) => self.keys.insert(*key, index),
+            None => self.keys.remove(key),
+        };
+        Ok(())
+    }
+
+    fn set_service(&mut self, index: u32, service: &Service) {
+        self.writes += 1;
+        self.services.insert(index, *service);
+    }
+
+    fn set_real(&mut self, index: u32, real: &RealServer) {
+        self.writes += 1;
+        self.reals.insert(index, *real);
+    }
+
+    fn real(&self, index: u32) -> RealServer {
+        self.reals.get(&index).copied().unwrap_or_default()
+    }
+
+    fn counts(&self, index: u32) -> Counts {
+        self.counts.get(&index).copied().unwrap_or_default()
+    }
+
+    fn set_overloaded(&mut self, index: u32, overloaded: bool) {
+        self.writes += 1;
+        self.counts.entry(index).or_default().overloaded = overloaded.into();
+    }
+
+    fn set_counts(&mut self, index: u32, counts: &Counts) {
+        self.writes += 1;
+        self.counts.insert(index, *counts);
+    }
+
+    fn set_pool(&mut self, first: u32, words: &[u64]) {
+        self.writes += 1;
+        self.pools.extend((first..).zip(words.iter().copied()));
+    }
+
+    fn pool_word(&self, at: u32) -> u64 {
+        self.pools.get(&at).copied().unwrap_or_default()
+    }
+
+    fn set_settings(&mut self, settings: &Settings) {
+        self.writes += 1;
+        self.settings = *settings;
+    }
+
+    fn set_marks(&mut self, _first: u32, _nodes: &[MarkNode]) {
+        self.writes += 1;
+    }
+
+    fn service_traffic(&self, _index: u32) -> Traffic {
+        Traffic::default()
+    }
+
+    fn real_traffic(&self, _index: u32) -> Traffic {
+        Traffic::default()
+    }
+
+    fn flows(&self, _table: FlowTable, _visit: &mut dyn FnMut(u32, &Flow)) {}
+}

@@ -1,0 +1,121 @@
+//! From services and real servers to the packet path's tables: which index, which words, in which order.
+//!
+//! Whoever calls has checked the change against the [`crate::model::Model`]; what can still fail here is room, and that is
+//! found out before anything is written.
+
+mod arena;
+pub mod kernel;
+pub mod maps;
+pub mod memory;
+mod servers;
+mod services;
+pub mod shared;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use lb_common::marks::MarkNode;
+use lb_common::settings::{Settings, flags};
+use lb_common::tcp::{DEFAULT_TIMEOUTS, State, TIMEOUTS, UDP};
+
+use crate::api::Refusal;
+use crate::dataplane::Sizes;
+use crate::model::{ServiceId, Sysctls, Timeouts};
+use arena::Arena;
+use maps::Maps;
+use servers::Slots;
+pub use servers::{Address, Member, Path};
+use services::Entry;
+
+/// Most mark nodes that one set of rules may have; the map holds two sets.
+pub const MAX_MARK_NODES: u32 = lb_common::marks::MAX_MARK_NODES;
+
+/// The packet path's tables and what is where in them.
+#[derive(Debug)]
+pub struct Tables<M> {
+    maps: M,
+    services: HashMap<ServiceId, Entry>,
+    free_services: Slots,
+    pools: Arena,
+    reals: servers::Reals,
+    settings: Settings,
+}
+
+impl<M: Maps> Tables<M> {
+    /// Empty tables over empty maps.
+    pub fn new(maps: M, sizes: Sizes) -> Self {
+        let mut tables = Self {
+            maps,
+            services: HashMap::new(),
+            free_services: Slots::new(sizes.services),
+            pools: Arena::new(sizes.pool_words()),
+            reals: servers::Reals::new(sizes.real_slots()),
+            settings: Settings::default(),
+        };
+        tables.set_timeouts(&Timeouts::default());
+        tables.set_sysctls(&Sysctls::default());
+        tables
+    }
+
+    /// The maps.
+    pub fn maps(&self) -> &M {
+        &self.maps
+    }
+
+    /// The maps, to change what is not the tables' business.
+    pub fn maps_mut(&mut self) -> &mut M {
+        &mut self.maps
+    }
+
+    /// Timeouts of connections; they take effect with a connection's next packet.
+    pub fn set_timeouts(&mut self, timeouts: &Timeouts) {
+        let mut seconds: [u32; TIMEOUTS] = DEFAULT_TIMEOUTS;
+        seconds[State::Established as usize] = timeouts.tcp;
+        seconds[State::FinWait as usize] = timeouts.tcpfin;
+        seconds[UDP] = timeouts.udp;
+        self.settings.timeouts = seconds.map(|seconds| self.jiffies(seconds));
+        self.maps.set_settings(&self.settings);
+    }
+
+    /// IPVS' sysctls.
+    pub fn set_sysctls(&mut self, sysctls: &Sysctls) {
+        let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+        self.settings.flags = bit(sysctls.expire_nodest_conn, flags::EXPIRE_NODEST_CONN)
+            | bit(sysctls.expire_quiescent_template, flags::EXPIRE_QUIESCENT_TEMPLATE)
+            | bit(sysctls.sloppy_tcp, flags::SLOPPY_TCP);
+        self.settings.conn_reuse_mode = sysctls.conn_reuse_mode;
+        self.maps.set_settings(&self.settings);
+    }
+
+    /// Replaces the mark rules: written beside those in force, then switched to.
+    ///
+    /// # Errors
+    /// There are too many.
+    pub fn set_marks(&mut self, nodes: &[MarkNode]) -> Result<(), Refusal> {
+        let count = u32::try_from(nodes.len()).unwrap_or(u32::MAX);
+        if count > MAX_MARK_NODES {
+            return Err(Refusal::Full(format!("the mark rules need {count} nodes of {MAX_MARK_NODES}")));
+        }
+        let first = if self.settings.first_mark_node == 0 { MAX_MARK_NODES } else { 0 };
+        self.maps.set_marks(first, nodes);
+        self.settings.first_mark_node = first;
+        self.settings.mark_nodes = count;
+        self.maps.set_settings(&self.settings);
+        Ok(())
+    }
+
+    /// Time passes: call about once a second.
+    pub fn tick(&mut self) {
+        self.pools.tick();
+        self.reals.collect(&mut self.maps);
+    }
+
+    fn jiffies(&self, seconds: u32) -> u32 {
+        seconds.saturating_mul(self.maps.hz())
+    }
+}
+
+/// The key of a real server: the service, its address, its port.
+pub type RealId = (ServiceId, IpAddr, u16);

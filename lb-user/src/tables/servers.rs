@@ -1,0 +1,216 @@
+//! Slots of real servers.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use lb_common::real_server::{Counts, RealServer, flags, mac_word};
+
+use super::RealId;
+use super::maps::Maps;
+use crate::model;
+
+/// Address and port of a real server in its service.
+pub type Address = (IpAddr, u16);
+
+/// How a real server is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Path {
+    /// Not known (yet).
+    #[default]
+    Unknown,
+    /// It is the director itself.
+    Local,
+    /// Out of an interface, to a MAC address.
+    Reachable {
+        /// Egress interface.
+        ifindex: u32,
+        /// MAC address of the real server, or of the router to it.
+        destination: [u8; 6],
+        /// MAC address of the interface.
+        source: [u8; 6],
+        /// MTU of the interface.
+        mtu: u32,
+    },
+}
+
+/// A member of a service's pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Which server.
+    pub address: Address,
+    /// Its slot.
+    pub real: u32,
+    /// Its weight.
+    pub weight: u32,
+}
+
+/// Free indices of a table.
+#[derive(Debug)]
+pub(super) struct Slots {
+    next: u32,
+    size: u32,
+    free: Vec<u32>,
+}
+
+impl Slots {
+    pub(super) fn new(size: u32) -> Self {
+        Self { next: 0, size, free: Vec::new() }
+    }
+
+    pub(super) fn take(&mut self) -> Option<u32> {
+        if let Some(index) = self.free.pop() {
+            return Some(index);
+        }
+        let index = self.next;
+        (index < self.size).then(|| {
+            self.next += 1;
+            index
+        })
+    }
+
+    pub(super) fn give(&mut self, index: u32) {
+        self.free.push(index);
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.free.is_empty() && self.next >= self.size
+    }
+}
+
+/// Ticks (seconds) that a removed server without connections is remembered: `IP_VS_DEST_TRASH_PERIOD`.
+const TRASH_PERIOD: u32 = 120;
+
+/// A removed server whose slot is kept, so that its connections find it again if it comes back.
+#[derive(Debug)]
+struct Removed {
+    real: u32,
+    idle: u32,
+}
+
+/// Every real server slot.
+#[derive(Debug)]
+pub(super) struct Reals {
+    slots: Slots,
+    removed: HashMap<RealId, Removed>,
+    by_address: HashMap<IpAddr, Vec<u32>>,
+    paths: HashMap<IpAddr, Path>,
+}
+
+impl Reals {
+    pub(super) fn new(size: u32) -> Self {
+        Self { slots: Slots::new(size), removed: HashMap::new(), by_address: HashMap::new(), paths: HashMap::new() }
+    }
+
+    /// Whether a slot can be had for a server.
+    pub(super) fn has_room(&self, id: &RealId) -> bool {
+        self.removed.contains_key(id) || !self.slots.is_full()
+    }
+
+    /// The slot of a server that joins a service: its old one, connections and all, if it was removed a while ago
+    /// (`ip_vs_trash_get_dest`). Nothing refers to it yet.
+    pub(super) fn join(&mut self, maps: &mut impl Maps, id: &RealId, service: u32, server: &model::RealServer) -> Option<u32> {
+        let (index, mut real) = match self.removed.remove(id) {
+            Some(removed) => (removed.real, maps.real(removed.real)),
+            None => {
+                let index = self.slots.take()?;
+                let generation = maps.real(index).generation.wrapping_add(1);
+                maps.set_counts(index, &Counts::default());
+                self.by_address.entry(id.1).or_default().push(index);
+                (index, RealServer { generation, ..RealServer::default() })
+            }
+        };
+        real.service = service;
+        real.flags = flags::AVAILABLE;
+        configure(&mut real, server);
+        address(&mut real, self.paths.get(&id.1).copied().unwrap_or_default());
+        maps.set_real(index, &real);
+        Some(index)
+    }
+
+    /// Weight and thresholds of a member.
+    pub(super) fn edit(&self, maps: &mut impl Maps, index: u32, server: &model::RealServer) {
+        let mut real = maps.real(index);
+        configure(&mut real, server);
+        maps.set_real(index, &real);
+        // `__ip_vs_update_dest`: a raised upper threshold ends an overload, a lower one starts it.
+        let mut counts = maps.counts(index);
+        let total = counts.active.wrapping_add(counts.inactive);
+        let overloaded = u64::from(lb_common::real_server::overloads(&real, total));
+        if counts.overloaded != overloaded {
+            counts.overloaded = overloaded;
+            maps.set_overloaded(index, overloaded != 0);
+        }
+    }
+
+    /// A member leaves its service; its slot stays for its connections.
+    pub(super) fn leave(&mut self, maps: &mut impl Maps, id: RealId, index: u32, failed: bool) {
+        let mut real = maps.real(index);
+        real.flags &= !(flags::AVAILABLE | flags::FAILED);
+        if failed {
+            real.flags |= flags::FAILED;
+        }
+        maps.set_real(index, &real);
+        self.removed.insert(id, Removed { real: index, idle: 0 });
+    }
+
+    /// An address is reached in another way from now on.
+    pub(super) fn set_path(&mut self, maps: &mut impl Maps, address_: IpAddr, path: Path) {
+        self.paths.insert(address_, path);
+        for index in self.by_address.get(&address_).into_iter().flatten() {
+            let mut real = maps.real(*index);
+            address(&mut real, path);
+            maps.set_real(*index, &real);
+        }
+    }
+
+    /// Forgets removed servers that had no connections for long enough (`ip_vs_dest_trash_expire`).
+    pub(super) fn collect(&mut self, maps: &mut impl Maps) {
+        let (slots, by_address) = (&mut self.slots, &mut self.by_address);
+        self.removed.retain(|id, removed| {
+            let counts = maps.counts(removed.real);
+            removed.idle = if counts.active + counts.inactive + counts.persistent == 0 { removed.idle + 1 } else { 0 };
+            if removed.idle <= TRASH_PERIOD {
+                return true;
+            }
+            if let Some(indices) = by_address.get_mut(&id.1) {
+                indices.retain(|index| *index != removed.real);
+                if indices.is_empty() {
+                    by_address.remove(&id.1);
+                }
+            }
+            slots.give(removed.real);
+            false
+        });
+    }
+
+    /// The slot that a removed server still has.
+    pub(super) fn slot(&self, id: &RealId) -> Option<u32> {
+        self.removed.get(id).map(|removed| removed.real)
+    }
+
+    /// Every removed server that still has a slot.
+    pub(super) fn removed(&self) -> impl Iterator<Item = (&RealId, u32)> {
+        self.removed.iter().map(|(id, removed)| (id, removed.real))
+    }
+}
+
+fn configure(real: &mut RealServer, server: &model::RealServer) {
+    real.weight = server.weight;
+    real.upper_threshold = server.upper_threshold;
+    real.lower_threshold = server.lower_threshold;
+}
+
+fn address(real: &mut RealServer, path: Path) {
+    real.flags &= !(flags::REACHABLE | flags::LOCAL);
+    match path {
+        Path::Unknown => {}
+        Path::Local => real.flags |= flags::LOCAL,
+        Path::Reachable { ifindex, destination, source, mtu } => {
+            real.flags |= flags::REACHABLE;
+            real.ifindex = ifindex;
+            real.destination_mac = mac_word(destination);
+            real.source_mac = mac_word(source);
+            real.mtu = mtu;
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Services and their pools.
+
+use std::net::IpAddr;
+
+use lb_common::address::Address as Words;
+use lb_common::real_server::Counts;
+use lb_common::schedule::pool::{self, Change, Cursor, Header};
+use lb_common::schedule::{HEAD, Kind};
+use lb_common::service::{self, ServiceKey, Traffic};
+
+use super::maps::Maps;
+use super::servers::{Address, Member, Path};
+use super::{RealId, Tables};
+use crate::api::Refusal;
+use crate::model::{Family, Netmask, RealServer, SchedulerKind, Service, ServiceId};
+
+/// A service in the tables.
+#[derive(Debug)]
+pub(super) struct Entry {
+    index: u32,
+    kind: Kind,
+    words: service::Service,
+    pool: Run,
+    /// Newest first.
+    members: Vec<Member>,
+}
+
+/// Words of the pool arena.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    first: u32,
+    words: u32,
+}
+
+impl<M: Maps> Tables<M> {
+    /// Adds a service without servers.
+    ///
+    /// # Errors
+    /// The table of services is full.
+    pub fn add_service(&mut self, service: &Service) -> Result<(), Refusal> {
+        if self.free_services.is_full() {
+            return Err(full("services"));
+        }
+        let kind = kind(service.scheduler);
+        let pool = self.write_pool(kind, &[], Cursor { position: HEAD, weight: 0 }, Change::Init)?;
+        let Some(index) = self.free_services.take() else { return Err(full("services")) };
+        let mut words = self.words(service);
+        words.pool = pool.first;
+        self.maps.set_service(index, &words);
+        if let Err(error) = self.maps.set_key(&key(&service.id), Some(index)) {
+            self.free_services.give(index);
+            self.pools.give(pool.first, pool.words);
+            return Err(Refusal::Other(format!("cannot add the service: {error}")));
+        }
+        self.services.insert(service.id, Entry { index, kind, words, pool, members: Vec::new() });
+        Ok(())
+    }
+
+    /// Changes everything of a service but its servers; connections and templates stay.
+    ///
+    /// # Errors
+    /// The pools are full.
+    pub fn edit_service(&mut self, service: &Service) -> Result<(), Refusal> {
+        let words = self.words(service);
+        let entry = self.services.get_mut(&service.id).ok_or(Refusal::NoSuchService)?;
+        let kind = kind(service.scheduler);
+        entry.words = service::Service { pool: entry.words.pool, ..words };
+        if kind == entry.kind {
+            self.maps.set_service(entry.index, &entry.words);
+            return Ok(());
+        }
+        let members = entry.members.clone();
+        self.publish(service.id, kind, members, Change::Init)
+    }
+
+    /// Removes a service; its servers are removed as by [`Self::remove_server`].
+    ///
+    /// # Errors
+    /// There is no such service, or the kernel refused.
+    pub fn remove_service(&mut self, id: &ServiceId) -> Result<(), Refusal> {
+        if !self.services.contains_key(id) {
+            return Err(Refusal::NoSuchService);
+        }
+        self.maps.set_key(&key(id), None).map_err(|error| Refusal::Other(format!("cannot remove the service: {error}")))?;
+        let Some(entry) = self.services.remove(id) else { return Err(Refusal::NoSuchService) };
+        for member in &entry.members {
+            let (address, port) = member.address;
+            self.reals.leave(&mut self.maps, (*id, address, port), member.real, false);
+        }
+        self.pools.give(entry.pool.first, entry.pool.words);
+        self.free_services.give(entry.index);
+        Ok(())
+    }
+
+    /// Adds a server, as the newest.
+    ///
+    /// # Errors
+    /// There is no such service, or no room.
+    pub fn add_server(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
+        let entry = self.services.get(id).ok_or(Refusal::ServiceNotDefined)?;
+        let real_id = (*id, server.address, server.port);
+        if !self.reals.has_room(&real_id) {
+            return Err(full("real_servers"));
+        }
+        let Some(real) = self.reals.join(&mut self.maps, &real_id, entry.index, server) else {
+            return Err(full("real_servers"));
+        };
+        let mut members = entry.members.clone();
+        members.insert(0, Member { address: (server.address, server.port), real, weight: server.weight });
+        let kind = entry.kind;
+        let published = self.publish(*id, kind, members, Change::Added);
+        if published.is_err() {
+            self.reals.leave(&mut self.maps, real_id, real, false);
+        }
+        published
+    }
+
+    /// Changes weight and thresholds of a server; its connections stay.
+    ///
+    /// # Errors
+    /// There is no such server, or no room for the changed pool.
+    pub fn edit_server(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
+        let (position, mut members, kind) = self.member(id, &(server.address, server.port))?;
+        members[position].weight = server.weight;
+        let real = members[position].real;
+        self.publish(*id, kind, members, Change::Edited)?;
+        self.reals.edit(&mut self.maps, real, server);
+        Ok(())
+    }
+
+    /// Takes a server out of its service. Its connections are dropped, silently or not, as the sysctls say, until it
+    /// comes back; `failed` is what a health check found, and UDP flows then leave it at once.
+    ///
+    /// # Errors
+    /// There is no such server, or no room for the changed pool.
+    pub fn remove_server(&mut self, id: &ServiceId, server: &Address, failed: bool) -> Result<(), Refusal> {
+        let (position, mut members, kind) = self.member(id, server)?;
+        let member = members.remove(position);
+        let removed = u32::try_from(position).map_err(|_| Refusal::Invalid)?;
+        self.publish(*id, kind, members, Change::Removed(removed))?;
+        self.reals.leave(&mut self.maps, (*id, server.0, server.1), member.real, failed);
+        Ok(())
+    }
+
+    /// A server is reached in another way from now on; takes effect with the next packet.
+    pub fn set_path(&mut self, address: IpAddr, path: Path) {
+        self.reals.set_path(&mut self.maps, address, path);
+    }
+
+    /// A server's connections, and what passed to it; `None` if it is in no pool and was forgotten.
+    pub fn server(&self, id: &ServiceId, server: &Address) -> Option<(u32, Counts, Traffic)> {
+        let member = self.services.get(id).and_then(|entry| entry.members.iter().find(|member| member.address == *server));
+        let real = member.map(|member| member.real).or_else(|| self.reals.slot(&(*id, server.0, server.1)))?;
+        Some((real, self.maps.counts(real), self.maps.real_traffic(real)))
+    }
+
+    /// A service's index, and what passed for it.
+    pub fn service(&self, id: &ServiceId) -> Option<(u32, Traffic)> {
+        let entry = self.services.get(id)?;
+        Some((entry.index, self.maps.service_traffic(entry.index)))
+    }
+
+    /// Which server has which slot, also those that were removed.
+    pub fn slots(&self) -> Vec<(u32, RealId)> {
+        let members = self.services.iter().flat_map(|(id, entry)| {
+            entry.members.iter().map(|member| (member.real, (*id, member.address.0, member.address.1)))
+        });
+        members.chain(self.reals.removed().map(|(id, real)| (real, *id))).collect()
+    }
+
+    fn member(&self, id: &ServiceId, server: &Address) -> Result<(usize, Vec<Member>, Kind), Refusal> {
+        let entry = self.services.get(id).ok_or(Refusal::ServiceNotDefined)?;
+        let position = entry.members.iter().position(|member| member.address == *server);
+        Ok((position.ok_or(Refusal::NoSuchServer)?, entry.members.clone(), entry.kind))
+    }
+
+    /// Writes the changed pool, points the service to it, and gives the old one back.
+    fn publish(&mut self, id: ServiceId, kind: Kind, members: Vec<Member>, change: Change) -> Result<(), Refusal> {
+        let entry = self.services.get(&id).ok_or(Refusal::NoSuchService)?;
+        let cursor = Cursor::from_word(self.maps.pool_word(entry.pool.first));
+        let pool = self.write_pool(kind, &members, cursor, change)?;
+        let Some(entry) = self.services.get_mut(&id) else { return Err(Refusal::NoSuchService) };
+        entry.words.pool = pool.first;
+        entry.words.scheduler = kind as u32;
+        self.maps.set_service(entry.index, &entry.words);
+        self.pools.give(entry.pool.first, entry.pool.words);
+        (entry.pool, entry.members, entry.kind) = (pool, members, kind);
+        Ok(())
+    }
+
+    fn write_pool(&mut self, kind: Kind, members: &[Member], cursor: Cursor, change: Change) -> Result<Run, Refusal> {
+        let header = Header::of(members.iter().map(|member| member.weight));
+        let words = pool::words(header.count);
+        let Some(first) = self.pools.take(words) else { return Err(full("real_servers")) };
+        let cursor = pool::cursor_after(kind, cursor, &header, change);
+        let mut all = vec![cursor.to_word()];
+        all.extend(header.to_words());
+        all.extend(members.iter().map(|member| pool::member(member.real, member.weight)));
+        self.maps.set_pool(first, &all);
+        Ok(Run { first, words })
+    }
+
+    fn words(&self, service: &Service) -> service::Service {
+        let mut flags = 0;
+        if service.persistence.is_some() {
+            flags |= service::flags::PERSISTENT;
+        }
+        if service.one_packet {
+            flags |= service::flags::ONE_PACKET;
+        }
+        service::Service {
+            flags,
+            pool: 0,
+            scheduler: kind(service.scheduler) as u32,
+            template_timeout: service.persistence.map_or(0, |persistence| self.jiffies(persistence.timeout)),
+            netmask: netmask(service.netmask),
+            mark: match service.id {
+                ServiceId::Mark { mark, .. } => mark,
+                ServiceId::Address { .. } => 0,
+            },
+            port: u32::from(service.id.port().to_be()),
+            reserved: [0; 6],
+        }
+    }
+}
+
+fn full(what: &str) -> Refusal {
+    Refusal::Full(format!("no room for more {what}; give `[sizes] {what}` a larger number and restart lvx"))
+}
+
+fn kind(scheduler: SchedulerKind) -> Kind {
+    match scheduler {
+        SchedulerKind::Rr => Kind::Rr,
+        SchedulerKind::Wrr => Kind::Wrr,
+        SchedulerKind::Lc => Kind::Lc,
+        SchedulerKind::Wlc => Kind::Wlc,
+        SchedulerKind::Sed => Kind::Sed,
+        SchedulerKind::Nq => Kind::Nq,
+        SchedulerKind::Fo => Kind::Fo,
+        SchedulerKind::Ovf => Kind::Ovf,
+    }
+}
+
+/// What the packet path finds a service by.
+fn key(id: &ServiceId) -> ServiceKey {
+    match *id {
+        ServiceId::Address { protocol, vip, port } => {
+            ServiceKey::address(vip.into(), port.to_be(), u16::from(protocol.number()))
+        }
+        ServiceId::Mark { mark, family } => {
+            let client = match family {
+                Family::Inet => Words::from_v4(0),
+                Family::Inet6 => Words::default(),
+            };
+            ServiceKey::mark(&client, mark)
+        }
+    }
+}
+
+/// The mask for an [`Words`]: an IPv4 address keeps its mapped form.
+fn netmask(mask: Netmask) -> Words {
+    match mask {
+        Netmask::V4(mask) => {
+            let Words([_, _, _, word]) = IpAddr::V4(mask).into();
+            Words([u32::MAX, u32::MAX, u32::MAX, word])
+        }
+        Netmask::V6(bits) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits.min(128))).unwrap_or(0);
+            IpAddr::V6(mask.into()).into()
+        }
+    }
+}

@@ -1,0 +1,125 @@
+use std::net::IpAddr;
+
+use lb_common::real_server::flags;
+use lb_common::schedule::pool::{HEADER_WORDS, split_member};
+
+use super::memory::MemoryMaps;
+use super::{Path, Tables};
+use crate::api::Refusal;
+use crate::dataplane::Sizes;
+use crate::model::{ForwardingMethod, Netmask, Protocol, RealServer, SchedulerKind, Service, ServiceId};
+
+const VIP: [u8; 4] = [172, 16, 100, 1];
+
+fn service() -> Service {
+    let id = ServiceId::Address { protocol: Protocol::Tcp, vip: VIP.into(), port: 80 };
+    Service {
+        id,
+        scheduler: SchedulerKind::Wrr,
+        persistence: None,
+        netmask: Netmask::host(id.family()),
+        one_packet: false,
+        servers: Vec::new(),
+    }
+}
+
+fn server(number: u8, weight: u32) -> RealServer {
+    RealServer {
+        address: IpAddr::from([172, 16, 100, number]),
+        port: 80,
+        weight,
+        method: ForwardingMethod::Gate,
+        upper_threshold: 0,
+        lower_threshold: 0,
+    }
+}
+
+fn tables(real_servers: u32) -> Tables<MemoryMaps> {
+    Tables::new(MemoryMaps::default(), Sizes { connections: 16, templates: 16, services: 2, real_servers })
+}
+
+/// Real server slots and weights of the only service's pool, newest first.
+fn pool(tables: &Tables<MemoryMaps>) -> Vec<(u32, u32)> {
+    let maps = tables.maps();
+    let first = maps.services[&0].pool;
+    let count = maps.pools[&(first + 2)] as u32;
+    (0..count).map(|at| split_member(maps.pools[&(first + HEADER_WORDS + at)])).collect()
+}
+
+#[test]
+fn servers_stand_newest_first_in_the_pool() {
+    let mut tables = tables(8);
+    tables.add_service(&service()).expect("room");
+    for (number, weight) in [(10, 5), (11, 3), (12, 1)] {
+        tables.add_server(&service().id, &server(number, weight)).expect("room");
+    }
+    assert_eq!(pool(&tables), [(2, 1), (1, 3), (0, 5)]);
+}
+
+#[test]
+fn the_last_server_leaves_an_empty_pool() {
+    let mut tables = tables(8);
+    tables.add_service(&service()).expect("room");
+    tables.add_server(&service().id, &server(10, 1)).expect("room");
+    tables.remove_server(&service().id, &(server(10, 1).address, 80), false).expect("a member");
+    assert_eq!(pool(&tables), []);
+    assert_eq!(tables.maps().reals[&0].flags & flags::AVAILABLE, 0);
+}
+
+#[test]
+fn a_server_that_comes_back_gets_its_slot_and_generation() {
+    let mut tables = tables(8);
+    tables.add_service(&service()).expect("room");
+    tables.add_server(&service().id, &server(10, 1)).expect("room");
+    let before = tables.maps().reals[&0];
+    tables.remove_server(&service().id, &(server(10, 1).address, 80), false).expect("a member");
+    tables.add_server(&service().id, &server(11, 1)).expect("room");
+    tables.add_server(&service().id, &server(10, 1)).expect("room");
+    assert_eq!(tables.maps().reals[&0], before);
+    assert_eq!(pool(&tables), [(0, 1), (1, 1)]);
+}
+
+#[test]
+fn a_removed_server_is_forgotten_when_it_was_idle_for_two_minutes() {
+    let mut tables = tables(8);
+    tables.add_service(&service()).expect("room");
+    tables.add_server(&service().id, &server(10, 1)).expect("room");
+    tables.remove_server(&service().id, &(server(10, 1).address, 80), false).expect("a member");
+    tables.maps_mut().counts.entry(0).or_default().inactive = 1;
+    (0..500).for_each(|_| tables.tick());
+    assert!(tables.server(&service().id, &(server(10, 1).address, 80)).is_some(), "it still has a connection");
+    tables.maps_mut().counts.entry(0).or_default().inactive = 0;
+    (0..121).for_each(|_| tables.tick());
+    assert!(tables.server(&service().id, &(server(10, 1).address, 80)).is_none());
+    tables.add_server(&service().id, &server(11, 1)).expect("room");
+    assert_eq!(tables.maps().reals[&0].generation, 2, "another tenant, another generation");
+}
+
+#[test]
+fn a_full_table_refuses_and_changes_nothing() {
+    let mut tables = tables(0);
+    tables.add_service(&service()).expect("room");
+    for number in 0..64 {
+        tables.add_server(&service().id, &server(number, 1)).expect("spare slots");
+    }
+    let before = pool(&tables);
+    let refused = tables.add_server(&service().id, &server(100, 1));
+    assert!(matches!(refused, Err(Refusal::Full(_))), "{refused:?}");
+    assert_eq!(pool(&tables), before);
+}
+
+#[test]
+fn a_path_reaches_every_slot_of_its_address() {
+    let mut tables = tables(8);
+    let path = Path::Reachable { ifindex: 3, destination: [2, 0, 0, 0, 0, 10], source: [2, 0, 0, 0, 0, 1], mtu: 1500 };
+    tables.add_service(&service()).expect("room");
+    tables.add_server(&service().id, &server(10, 1)).expect("room");
+    tables.set_path(server(10, 1).address, path);
+    assert_eq!(tables.maps().reals[&0].ifindex, 3);
+    let other = Service { id: ServiceId::Mark { mark: 8, family: crate::model::Family::Inet }, ..service() };
+    tables.add_service(&other).expect("room");
+    tables.add_server(&other.id, &server(10, 1)).expect("room");
+    assert_eq!(tables.maps().reals[&1].ifindex, 3, "a server that comes later finds the path");
+    tables.set_path(server(10, 1).address, Path::Unknown);
+    assert_eq!(tables.maps().reals[&1].flags & flags::REACHABLE, 0);
+}

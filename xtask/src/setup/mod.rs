@@ -1,0 +1,38 @@
+//! `cargo xtask setup`: makes a machine ready to build, test and show LVX. Doing it again does nothing.
+
+mod bpffs;
+mod compiler;
+mod linker;
+mod packages;
+
+use anyhow::Result;
+
+/// What a step found or did.
+enum Step {
+    /// All was there already.
+    Ready(String),
+    /// Something was missing and is there now.
+    Done(String),
+}
+
+/// Makes sure of programs, compiler, linker and bpffs. Says what it does, and where nothing is to do it says so
+/// only if `verbose`.
+///
+/// # Errors
+/// What is missing and how to get it.
+pub fn ensure(verbose: bool) -> Result<()> {
+    report(verbose, packages::ensure()?);
+    let toolchain = compiler::ensure()?;
+    report(verbose, Step::Ready(format!("compiler: {} ({})", toolchain.rustc.display(), toolchain.how)));
+    report(verbose, linker::ensure(&toolchain)?);
+    report(verbose, bpffs::ensure()?);
+    Ok(())
+}
+
+fn report(verbose: bool, step: Step) {
+    match step {
+        Step::Ready(_) if !verbose => {}
+        Step::Ready(what) => println!("setup: {what}"),
+        Step::Done(what) => println!("setup: {what} (new)"),
+    }
+}

@@ -1,0 +1,60 @@
+//! The programs that lab, demo and tests call.
+
+use anyhow::{Context, Result, bail};
+
+use super::Step;
+use crate::{command, privilege, workspace};
+
+/// Programs and their packages in Debian and Ubuntu.
+const PROGRAMS: [(&str, &str); 7] = [
+    ("ip", "iproute2"),
+    ("iptables", "iptables"),
+    ("ip6tables", "iptables"),
+    ("nft", "nftables"),
+    ("nginx", "nginx-light"),
+    ("curl", "curl"),
+    ("ethtool", "ethtool"),
+];
+
+/// Installs packages without starting their services.
+const INSTALL: &str = include_str!("install.sh");
+
+/// Makes sure that every program is there.
+pub(super) fn ensure() -> Result<Step> {
+    let missing: Vec<_> = PROGRAMS.into_iter().filter(|(program, _)| workspace::program(program).is_none()).collect();
+    let names = PROGRAMS.map(|(program, _)| program).join(", ");
+    if missing.is_empty() {
+        return Ok(Step::Ready(format!("programs: {names}")));
+    }
+    let (programs, mut packages): (Vec<_>, Vec<_>) = missing.into_iter().unzip();
+    packages.dedup();
+    if workspace::program("apt-get").is_none() {
+        bail!(
+            "missing: {}; install them with your system's package manager (Debian's packages: {})",
+            programs.join(", "),
+            packages.join(", ")
+        );
+    }
+    install(&packages)?;
+    Ok(Step::Done(format!("programs: {}", programs.join(", "))))
+}
+
+/// Installs packages by apt.
+pub(super) fn install(packages: &[&str]) -> Result<()> {
+    println!("setup: installing {} by apt", packages.join(" "));
+    let mut shell = privilege::command("sh")?;
+    shell.args(["-c", INSTALL, "install"]).args(packages);
+    let installed = command::output(&mut shell);
+    installed.with_context(|| format!("apt cannot install {}", packages.join(" ")))?;
+    Ok(())
+}
+
+/// Whether apt knows a package that it could install.
+pub(super) fn available(package: &str) -> bool {
+    let mut apt = std::process::Command::new("apt-cache");
+    let shown = command::output(apt.args(["policy", package]));
+    shown.is_ok_and(|output| {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.contains("Candidate:") && !text.contains("Candidate: (none)")
+    })
+}

@@ -155,10 +155,8 @@ const MANGLE: [(Family, &str, &str); 2] =
     [(Family::Inet, "ip mangle", "iptables-nft-save"), (Family::Inet6, "ip6 mangle", "ip6tables-nft-save")];
 
 fn unread(program: &str, error: &io::Error) -> String {
-    let failed = match error.kind() {
-        io::ErrorKind::NotFound => "is not installed".to_owned(),
-        _ => format!("failed: {error}"),
-    };
+    let missing = error.kind() == io::ErrorKind::NotFound;
+    let failed = if missing { "is not installed".to_owned() } else { format!("failed: {error}") };
     format!("{program} {failed}; the rules that were read before, if any, stay in force")
 }
 

@@ -71,9 +71,8 @@ const MARKS: &str = "it changes marks, which LVX does not follow: it follows wha
 const UNSEEN: &str = "whether it changes marks cannot be seen, as nft is not installed";
 
 /// The tables that iptables makes besides mangle.
-const IPTABLES: [&str; 8] = [
-    "ip filter", "ip nat", "ip raw", "ip security", "ip6 filter", "ip6 nat", "ip6 raw", "ip6 security",
-];
+const IPTABLES: [&str; 8] =
+    ["ip filter", "ip nat", "ip raw", "ip security", "ip6 filter", "ip6 nat", "ip6 raw", "ip6 security"];
 
 fn unsupported(what: String, why: &str) -> Unsupported {
     Unsupported { origin: Origin::Nftables, what, why: why.to_owned() }

@@ -6,16 +6,16 @@
 
 mod follow;
 mod foreign;
-mod nfnetlink;
 mod kernel;
+mod nfnetlink;
 mod rule;
 mod save;
 
 use std::fmt;
 
 pub use follow::{System, follow};
-pub use nfnetlink::NftTables;
 pub use kernel::Kernel;
+pub use nfnetlink::NftTables;
 
 use crate::model::Family;
 use crate::model::marks::RuleSet;

@@ -59,8 +59,29 @@ impl Rule {
 
 /// Targets that end no walk and touch no packet mark.
 const HARMLESS: [&str; 23] = [
-    "AUDIT", "CHECKSUM", "CLASSIFY", "CONNSECMARK", "CT", "DSCP", "ECN", "HL", "IDLETIMER", "LED", "LOG", "NFLOG",
-    "NOTRACK", "RATEEST", "SECMARK", "SET", "TCPMSS", "TCPOPTSTRIP", "TEE", "TOS", "TRACE", "TTL", "ULOG",
+    "AUDIT",
+    "CHECKSUM",
+    "CLASSIFY",
+    "CONNSECMARK",
+    "CT",
+    "DSCP",
+    "ECN",
+    "HL",
+    "IDLETIMER",
+    "LED",
+    "LOG",
+    "NFLOG",
+    "NOTRACK",
+    "RATEEST",
+    "SECMARK",
+    "SET",
+    "TCPMSS",
+    "TCPOPTSTRIP",
+    "TEE",
+    "TOS",
+    "TRACE",
+    "TTL",
+    "ULOG",
 ];
 
 /// Reads what follows `-A CHAIN`; `chains` are the names of the table's own chains.
@@ -122,7 +143,9 @@ fn condition<'a>(module: &str, option: &str, words: &mut impl Iterator<Item = &'
             parse_ports(value()?).map(Condition::DestinationPorts).map_err(said)
         }
         ("tcp" | "udp" | "udplite" | "sctp" | "dccp", "--sport" | "--source-port")
-        | ("multiport", "--sports" | "--source-ports") => parse_ports(value()?).map(Condition::SourcePorts).map_err(said),
+        | ("multiport", "--sports" | "--source-ports") => {
+            parse_ports(value()?).map(Condition::SourcePorts).map_err(said)
+        }
         ("multiport", "--ports" | "--port") => parse_ports(value()?).map(Condition::Ports).map_err(said),
         _ => Err(unknown()),
     }
@@ -171,18 +194,30 @@ mod tests {
     #[test]
     fn rules_that_can_be_expressed() {
         let rows = [
-            ("-d 172.16.100.1/32 -i eth0 -p tcp -m tcp --dport 80 -j MARK --set-xmark 0x8/0xffffffff",
-             "-d 172.16.100.1/32 -i eth0 -p tcp --dport 80 -j MARK --set-mark 8"),
-            ("-p udp -m udp --sport 0:1023 -j MARK --set-xmark 0x100/0xf00",
-             "-p udp --sport 0:1023 -j MARK --set-xmark 0x100/0xf00"),
-            ("-p tcp -m multiport --dports 80,443,8000:8100 -j MARK --or-mark 0x10",
-             "-p tcp -m multiport --dports 80,443,8000:8100 -j MARK --set-xmark 0x10/0x10"),
-            ("-p tcp -m multiport ! --sports 80,443 -j MARK --and-mark 0xff",
-             "-p tcp -m multiport ! --sports 80,443 -j MARK --set-xmark 0x0/0xffffff00"),
-            ("-p udp -m multiport --ports 53,5353 -j MARK --xor-mark 0x1",
-             "-p udp -m multiport --ports 53,5353 -j MARK --set-xmark 0x1/0x0"),
-            ("! -s 10.0.0.0/8 ! -i eth+ ! -p udp -j MARK --set-mark 3/5",
-             "! -s 10.0.0.0/8 ! -i eth+ ! -p udp -j MARK --set-xmark 0x3/0x7"),
+            (
+                "-d 172.16.100.1/32 -i eth0 -p tcp -m tcp --dport 80 -j MARK --set-xmark 0x8/0xffffffff",
+                "-d 172.16.100.1/32 -i eth0 -p tcp --dport 80 -j MARK --set-mark 8",
+            ),
+            (
+                "-p udp -m udp --sport 0:1023 -j MARK --set-xmark 0x100/0xf00",
+                "-p udp --sport 0:1023 -j MARK --set-xmark 0x100/0xf00",
+            ),
+            (
+                "-p tcp -m multiport --dports 80,443,8000:8100 -j MARK --or-mark 0x10",
+                "-p tcp -m multiport --dports 80,443,8000:8100 -j MARK --set-xmark 0x10/0x10",
+            ),
+            (
+                "-p tcp -m multiport ! --sports 80,443 -j MARK --and-mark 0xff",
+                "-p tcp -m multiport ! --sports 80,443 -j MARK --set-xmark 0x0/0xffffff00",
+            ),
+            (
+                "-p udp -m multiport --ports 53,5353 -j MARK --xor-mark 0x1",
+                "-p udp -m multiport --ports 53,5353 -j MARK --set-xmark 0x1/0x0",
+            ),
+            (
+                "! -s 10.0.0.0/8 ! -i eth+ ! -p udp -j MARK --set-mark 3/5",
+                "! -s 10.0.0.0/8 ! -i eth+ ! -p udp -j MARK --set-xmark 0x3/0x7",
+            ),
             ("-m mark ! --mark 0x1/0xff -m comment --comment -j -j ACCEPT", "-m mark ! --mark 0x1/0xff -j ACCEPT"),
             ("-p sctp -m sctp ! --dport 5 -g SUB", "-p sctp ! --dport 5 -g SUB"),
             ("-j WEB", "-j WEB"),
@@ -216,8 +251,12 @@ mod tests {
         for line in ["-s 10.1.1.1/32", "-j TTL --ttl-set 5", "-j CONNMARK --save-mark", "-j LOG --log-prefix x"] {
             assert_eq!(read(line).verb, Verb::Nothing, "{line}");
         }
-        for line in ["-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff", "-j NFQUEUE --queue-num 1",
-                     "-p tcp -j TPROXY --on-port 80 --on-ip 0.0.0.0 --tproxy-mark 0x1/0x1", "-j MARK --new-option 5"] {
+        for line in [
+            "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff",
+            "-j NFQUEUE --queue-num 1",
+            "-p tcp -j TPROXY --on-port 80 --on-ip 0.0.0.0 --tproxy-mark 0x1/0x1",
+            "-j MARK --new-option 5",
+        ] {
             assert!(matches!(read(line).verb, Verb::Unknown(_)), "{line}");
         }
         assert_eq!(read("-j DROP").verb, Verb::Drop);
@@ -225,7 +264,9 @@ mod tests {
 
     #[test]
     fn only_tcp_and_udp_concern_services() {
-        for (line, concerns) in [("-p tcp", true), ("-p icmp", false), ("! -p icmp", true), ("", true), ("-p all", true)] {
+        for (line, concerns) in
+            [("-p tcp", true), ("-p icmp", false), ("! -p icmp", true), ("", true), ("-p all", true)]
+        {
             assert_eq!(read(line).concerns_services(), concerns, "{line}");
         }
     }

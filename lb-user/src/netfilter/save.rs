@@ -127,7 +127,9 @@ fn gives_mark(rule: &Rule) -> bool {
 fn target_chain(rule: &Rule) -> Option<&str> {
     match &rule.verb {
         Verb::Do(Target::Jump(chain) | Target::Goto(chain)) => Some(chain),
-        Verb::Do(Target::Mark(_) | Target::Accept | Target::Return) | Verb::Drop | Verb::Unknown(_) | Verb::Nothing => None,
+        Verb::Do(Target::Mark(_) | Target::Accept | Target::Return) | Verb::Drop | Verb::Unknown(_) | Verb::Nothing => {
+            None
+        }
     }
 }
 

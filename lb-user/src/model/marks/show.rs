@@ -15,7 +15,8 @@ impl RuleSet {
         };
         let entry = self.chains.get_key_value(&self.entry);
         let others = self.chains.iter().filter(|(name, _)| **name != self.entry);
-        let rules = entry.into_iter().chain(others).flat_map(|(name, rules)| rules.iter().map(move |rule| (name, rule)));
+        let rules =
+            entry.into_iter().chain(others).flat_map(|(name, rules)| rules.iter().map(move |rule| (name, rule)));
         rules.map(|(name, rule)| format!("{program} -A {name} {rule}")).collect()
     }
 }
@@ -76,13 +77,21 @@ impl fmt::Display for Network {
             IpAddr::V4(mask) => (mask.to_bits().count_ones(), mask.to_bits().leading_ones()),
             IpAddr::V6(mask) => (mask.to_bits().count_ones(), mask.to_bits().leading_ones()),
         };
-        if ones == prefix { write!(out, "{}/{prefix}", self.address) } else { write!(out, "{}/{}", self.address, self.mask) }
+        if ones == prefix {
+            write!(out, "{}/{prefix}", self.address)
+        } else {
+            write!(out, "{}/{}", self.address, self.mask)
+        }
     }
 }
 
 impl fmt::Display for PortRange {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last { write!(out, "{}", self.first) } else { write!(out, "{}:{}", self.first, self.last) }
+        if self.first == self.last {
+            write!(out, "{}", self.first)
+        } else {
+            write!(out, "{}:{}", self.first, self.last)
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use tokio::time::timeout;
 
 use super::*;
 
-const MARKS: &str = "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j MARK --set-xmark 0x8/0xffffffff\nCOMMIT\n";
+const MARKS: &str =
+    "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp -j MARK --set-xmark 0x8/0xffffffff\nCOMMIT\n";
 
 #[derive(Default)]
 struct State {
@@ -168,7 +169,10 @@ async fn both_variants_in_one_family_are_worth_a_warning() {
     });
     let snapshot = Follower::new(fake).read().await;
     let lines: Vec<_> = snapshot.rulesets.iter().flat_map(|set| set.lines()).collect();
-    assert_eq!(lines, ["iptables -A PREROUTING -p tcp -j MARK --set-mark 8", "iptables -A PREROUTING -p tcp -j MARK --set-mark 9"]);
+    assert_eq!(
+        lines,
+        ["iptables -A PREROUTING -p tcp -j MARK --set-mark 8", "iptables -A PREROUTING -p tcp -j MARK --set-mark 9"]
+    );
     assert_eq!(snapshot.unsupported, [both_variants(Family::Inet)]);
 }
 

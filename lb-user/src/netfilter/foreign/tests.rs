@@ -10,11 +10,10 @@ fn named(tables: &[&str]) -> Vec<String> {
 
 #[test]
 fn chains_that_give_marks_before_ipvs_are_named() {
-    assert_eq!(named(&["inet lb"]), [
-        "table inet lb, chain prerouting",
-        "table inet lb, chain tls",
-        "table inet lb, chain web",
-    ]);
+    assert_eq!(
+        named(&["inet lb"]),
+        ["table inet lb, chain prerouting", "table inet lb, chain tls", "table inet lb, chain web",]
+    );
     assert_eq!(named(&["netdev early"]), ["table netdev early, chain in"]);
 }
 

@@ -97,7 +97,10 @@ fn mark(reading: &Reading, protocol: u8, destination: &str, port: u16, ifindex: 
     let address = |text: &str| text.parse::<IpAddr>().expect("an address").into();
     let source = if destination.contains(':') { "2001:db8:1::9" } else { "198.51.100.9" };
     let (source, destination) = (address(source), address(destination));
-    evaluate(&program, &MarkPacket { source, destination, protocol, source_port: 40_000, destination_port: port, ifindex })
+    evaluate(
+        &program,
+        &MarkPacket { source, destination, protocol, source_port: 40_000, destination_port: port, ifindex },
+    )
 }
 
 #[test]
@@ -127,7 +130,8 @@ fn services_of_a_director_are_grouped_by_mark() {
 #[test]
 fn the_last_rule_that_matches_wins_unless_the_walk_ended() {
     let text = |rules: &str| format!("*mangle\n:PREROUTING ACCEPT [0:0]\n:WEB - [0:0]\n{rules}\nCOMMIT\n");
-    let (host, net) = ("-d 172.16.100.1/32 -p tcp -m tcp --dport 80", "-d 172.16.100.0/24 -p tcp -m tcp --dport 1:1023");
+    let (host, net) =
+        ("-d 172.16.100.1/32 -p tcp -m tcp --dport 80", "-d 172.16.100.0/24 -p tcp -m tcp --dport 1:1023");
     let set = |mark: u32| format!("-j MARK --set-xmark {mark:#x}/0xffffffff");
     let rows = [
         (format!("-A PREROUTING {host} {}\n-A PREROUTING {net} {}", set(8), set(9)), 9),
@@ -135,10 +139,20 @@ fn the_last_rule_that_matches_wins_unless_the_walk_ended() {
         (format!("-A PREROUTING {host} {}\n-A PREROUTING -j ACCEPT\n-A PREROUTING {net} {}", set(8), set(9)), 8),
         (format!("-A PREROUTING {host} {}\n-A PREROUTING {net} -j MARK --set-xmark 0x10/0xf0", set(8)), 0x18),
         (format!("-A PREROUTING {host} {}\n-A PREROUTING -m mark --mark 0x8 {}", set(8), set(11)), 11),
-        (format!("-A PREROUTING -j WEB\n-A PREROUTING {host} {}\n-A WEB {net} {}\n-A WEB -j RETURN\n-A WEB {}",
-                 set(8), set(9), set(1)), 8),
+        (
+            format!(
+                "-A PREROUTING -j WEB\n-A PREROUTING {host} {}\n-A WEB {net} {}\n-A WEB -j RETURN\n-A WEB {}",
+                set(8),
+                set(9),
+                set(1)
+            ),
+            8,
+        ),
         (format!("-A PREROUTING -g WEB\n-A PREROUTING {host} {}\n-A WEB {net} {}", set(8), set(9)), 9),
-        (format!("-A PREROUTING -j WEB\n-A PREROUTING {host} {}\n-A WEB {net} {}\n-A WEB -j ACCEPT", set(8), set(9)), 9),
+        (
+            format!("-A PREROUTING -j WEB\n-A PREROUTING {host} {}\n-A WEB {net} {}\n-A WEB -j ACCEPT", set(8), set(9)),
+            9,
+        ),
     ];
     for (rules, expected) in rows {
         let reading = read(&text(&rules));
@@ -160,34 +174,42 @@ fn the_ipv6_table_is_for_ipv6_packets() {
 fn each_rule_is_followed_or_named_with_a_reason() {
     let reading = read(MANY);
     let rules = reading.ruleset.expect("rules").lines();
-    assert_eq!(rules, [
-        "iptables -A PREROUTING -d 172.16.100.1/32 -i eth0 -p tcp --dport 80 -j MARK --set-mark 8",
-        "iptables -A PREROUTING -d 172.16.100.1/32 -i eth0 -p tcp --dport 443 -j MARK --set-mark 8",
-        "iptables -A PREROUTING -d 172.16.100.1/32 -i eth0 -p tcp --dport 21 -j MARK --set-mark 10",
-        "iptables -A PREROUTING -d 172.16.100.1/32 -i eth0 -p tcp --dport 10000:20000 -j MARK --set-mark 10",
-        "iptables -A PREROUTING -p udp --sport 0:1023 -j MARK --set-xmark 0x100/0xf00",
-        "iptables -A PREROUTING -p tcp -m multiport --dports 80,443,8000:8100 -j MARK --set-xmark 0x10/0x10",
-        "iptables -A PREROUTING -p tcp -m multiport ! --sports 80,443 -j MARK --set-xmark 0x0/0xffffff00",
-        "iptables -A PREROUTING -p udp -m multiport --ports 53,5353 -j MARK --set-xmark 0x1/0x0",
-        "iptables -A PREROUTING ! -s 10.0.0.0/8 ! -i eth+ ! -p udp -j MARK --set-xmark 0x3/0x5",
-        "iptables -A PREROUTING -s 10.0.0.1/255.0.0.255 -m mark ! --mark 0x1/0xff -j MARK --set-mark 5",
-        "iptables -A PREROUTING -m mark --mark 0x7 -j ACCEPT",
-        "iptables -A PREROUTING -p gre -j WEB",
-        "iptables -A PREROUTING -p vrrp -g SUB",
-        "iptables -A PREROUTING -p 253 -j RETURN",
-        "iptables -A PREROUTING -p tcp -j MARK --set-mark 4",
-        "iptables -A SUB -p tcp ! --dport 22 -j MARK --set-mark 9",
-        "iptables -A WEB -j SUB",
-        "iptables -A WEB -p sctp --dport 5 -j RETURN",
-    ]);
+    assert_eq!(
+        rules,
+        [
+            "iptables -A PREROUTING -d 172.16.100.1/32 -i eth0 -p tcp --dport 80 -j MARK --set-mark 8",
+            "iptables -A PREROUTING -d 172.16.100.1/32 -i eth0 -p tcp --dport 443 -j MARK --set-mark 8",
+            "iptables -A PREROUTING -d 172.16.100.1/32 -i eth0 -p tcp --dport 21 -j MARK --set-mark 10",
+            "iptables -A PREROUTING -d 172.16.100.1/32 -i eth0 -p tcp --dport 10000:20000 -j MARK --set-mark 10",
+            "iptables -A PREROUTING -p udp --sport 0:1023 -j MARK --set-xmark 0x100/0xf00",
+            "iptables -A PREROUTING -p tcp -m multiport --dports 80,443,8000:8100 -j MARK --set-xmark 0x10/0x10",
+            "iptables -A PREROUTING -p tcp -m multiport ! --sports 80,443 -j MARK --set-xmark 0x0/0xffffff00",
+            "iptables -A PREROUTING -p udp -m multiport --ports 53,5353 -j MARK --set-xmark 0x1/0x0",
+            "iptables -A PREROUTING ! -s 10.0.0.0/8 ! -i eth+ ! -p udp -j MARK --set-xmark 0x3/0x5",
+            "iptables -A PREROUTING -s 10.0.0.1/255.0.0.255 -m mark ! --mark 0x1/0xff -j MARK --set-mark 5",
+            "iptables -A PREROUTING -m mark --mark 0x7 -j ACCEPT",
+            "iptables -A PREROUTING -p gre -j WEB",
+            "iptables -A PREROUTING -p vrrp -g SUB",
+            "iptables -A PREROUTING -p 253 -j RETURN",
+            "iptables -A PREROUTING -p tcp -j MARK --set-mark 4",
+            "iptables -A SUB -p tcp ! --dport 22 -j MARK --set-mark 9",
+            "iptables -A WEB -j SUB",
+            "iptables -A WEB -p sctp --dport 5 -j RETURN",
+        ]
+    );
     let expected = [
         ("-P PREROUTING DROP", "before netfilter can drop"),
         ("-A PREROUTING -m addrtype --dst-type LOCAL -j MARK --set-xmark 0x63/0xffffffff", "match `addrtype`"),
-        ("-A PREROUTING -m conntrack --ctstate NEW -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff",
-         "connection tracking"),
+        (
+            "-A PREROUTING -m conntrack --ctstate NEW -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff",
+            "connection tracking",
+        ),
         ("-A PREROUTING -j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff", "connection tracking"),
         ("-A PREROUTING -m connmark --mark 0x5 -j ACCEPT", "match `connmark`"),
-        ("-A PREROUTING -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j MARK --set-xmark 0x4/0xffffffff", "`--tcp-flags`"),
+        (
+            "-A PREROUTING -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j MARK --set-xmark 0x4/0xffffffff",
+            "`--tcp-flags`",
+        ),
         ("-A PREROUTING -f -j DROP", "before netfilter can drop"),
         ("-A PREROUTING -m mac --mac-source 00:11:22:33:44:55 -j MARK --set-xmark 0x4/0xffffffff", "match `mac`"),
         ("-A PREROUTING -p tcp -j TPROXY --on-port 80 --on-ip 0.0.0.0 --tproxy-mark 0x1/0x1", "target TPROXY"),
@@ -221,8 +243,10 @@ fn rules_that_lead_to_no_mark_are_not_worth_a_warning() {
 
 #[test]
 fn a_table_that_iptables_cannot_print_is_named() {
-    for text in ["# Table `mangle' is incompatible, use 'nft' tool.\n",
-                 "# Table `mangle' contains incompatible base-chains, use 'nft' tool to list them.\n*mangle\nCOMMIT\n"] {
+    for text in [
+        "# Table `mangle' is incompatible, use 'nft' tool.\n",
+        "# Table `mangle' contains incompatible base-chains, use 'nft' tool to list them.\n*mangle\nCOMMIT\n",
+    ] {
         let reading = read(text);
         assert_eq!((reading.ruleset, reading.unsupported.len()), (None, 1));
     }
@@ -230,8 +254,11 @@ fn a_table_that_iptables_cannot_print_is_named() {
 
 #[test]
 fn counters_and_quotes_are_read_over() {
-    assert_eq!(words(r#"-m comment --comment "it\'s a \"b\" \\ -j DROP" -j X """#),
-               ["-m", "comment", "--comment", r#"it's a "b" \ -j DROP"#, "-j", "X", ""]);
-    let reading = read("*mangle\n:PREROUTING ACCEPT [7:420]\n[7:420] -A PREROUTING -j MARK --set-xmark 0x8/0xffffffff\n");
+    assert_eq!(
+        words(r#"-m comment --comment "it\'s a \"b\" \\ -j DROP" -j X """#),
+        ["-m", "comment", "--comment", r#"it's a "b" \ -j DROP"#, "-j", "X", ""]
+    );
+    let reading =
+        read("*mangle\n:PREROUTING ACCEPT [7:420]\n[7:420] -A PREROUTING -j MARK --set-xmark 0x8/0xffffffff\n");
     assert_eq!(mark(&reading, 6, "10.0.0.1", 1, 2), 8);
 }

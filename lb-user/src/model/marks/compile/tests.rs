@@ -153,11 +153,7 @@ fn too_many_nodes_and_too_deep_jumps_are_refused() {
             let inside = if level + 1 < levels { vec![jump(&name(level + 1)); jumps] } else { vec![mark(1)] };
             (name(level), inside)
         };
-        RuleSet {
-            family: Family::Inet,
-            entry: name(0),
-            chains: (0..levels).map(chain).collect(),
-        }
+        RuleSet { family: Family::Inet, entry: name(0), chains: (0..levels).map(chain).collect() }
     };
     assert!(compile(&[nested(DEEPEST, 1)], &[], &[]).is_ok());
     let deepest = CompileError::TooDeep { chain: name(DEEPEST) };

@@ -89,7 +89,10 @@ impl<S: System + Sync> Follower<S> {
         let source = self.sources.entry(origin).or_default();
         match read {
             Ok(reading) => *source = Source { reading, failure: None },
-            Err(why) => source.failure = Some(Unsupported { origin, what: "table mangle".to_owned(), why }),
+            Err(why) => {
+                let what = if origin == Origin::Nftables { "tables" } else { "table mangle" };
+                source.failure = Some(Unsupported { origin, what: what.to_owned(), why });
+            }
         }
     }
 

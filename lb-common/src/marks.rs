@@ -33,7 +33,7 @@ pub const NOT_MARK: u16 = 1 << 6;
 
 /// One step of the program: tests that must all hold, and what follows.
 /// Its fields are ordered so that what most packets fail by lies in the first cache line.
-#[repr(C)]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MarkNode {
     /// IP protocol number.
@@ -74,7 +74,7 @@ pub struct MarkNode {
     pub miss: u32,
 }
 
-const _: () = assert!(size_of::<MarkNode>() == 104 && align_of::<MarkNode>() == 4);
+const _: () = assert!(size_of::<MarkNode>() == 104 && align_of::<MarkNode>() == 8);
 
 impl MarkNode {
     /// The node that every packet hits and that changes nothing.

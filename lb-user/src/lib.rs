@@ -4,6 +4,7 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod dataplane;
+pub mod director;
 pub mod health;
 pub mod ipvsadm;
 pub mod journal;

@@ -1,6 +1,7 @@
 //! What the operator asked for, in LVS' own words. Pure data: no I/O, no aya.
 
 pub mod marks;
+mod plan;
 mod service;
 mod state;
 

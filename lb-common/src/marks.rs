@@ -123,21 +123,10 @@ pub fn step(node: &MarkNode, packet: &MarkPacket, mark: u32) -> (u32, u32) {
     let negated = node.negated;
     // What tells rules apart most often comes first, and costs least.
     let hit = failed_transport(node, packet) == negated & (NOT_PROTOCOL | NOT_DESTINATION_PORT)
-        && bit(
-            NOT_DESTINATION,
-            differs(
-                &packet.destination,
-                &node.destination,
-                &node.destination_mask,
-            ),
-        ) == negated & NOT_DESTINATION
-        && failed_rest(node, packet, mark)
-            == negated & (NOT_SOURCE_PORT | NOT_SOURCE | NOT_INTERFACE | NOT_MARK);
-    if hit {
-        ((mark & node.and) ^ node.xor, node.hit)
-    } else {
-        (mark, node.miss)
-    }
+        && bit(NOT_DESTINATION, differs(&packet.destination, &node.destination, &node.destination_mask))
+            == negated & NOT_DESTINATION
+        && failed_rest(node, packet, mark) == negated & (NOT_SOURCE_PORT | NOT_SOURCE | NOT_INTERFACE | NOT_MARK);
+    if hit { ((mark & node.and) ^ node.xor, node.hit) } else { (mark, node.miss) }
 }
 
 /// Runs the whole program, as the packet path's loop does: the packet's mark.
@@ -153,34 +142,17 @@ pub fn evaluate(nodes: &[MarkNode], packet: &MarkPacket) -> u32 {
 /// Which of the tests of protocol and destination port fail, negation aside.
 #[inline(always)]
 fn failed_transport(node: &MarkNode, packet: &MarkPacket) -> u16 {
-    let port = outside(
-        packet.destination_port,
-        node.destination_port_first,
-        node.destination_port_last,
-    );
-    bit(
-        NOT_PROTOCOL,
-        (packet.protocol ^ node.protocol) & node.protocol_mask != 0,
-    ) | bit(NOT_DESTINATION_PORT, port)
+    let port = outside(packet.destination_port, node.destination_port_first, node.destination_port_last);
+    bit(NOT_PROTOCOL, (packet.protocol ^ node.protocol) & node.protocol_mask != 0) | bit(NOT_DESTINATION_PORT, port)
 }
 
 /// Which of the tests of source port, source, interface and mark fail, negation aside.
 #[inline(always)]
 fn failed_rest(node: &MarkNode, packet: &MarkPacket, mark: u32) -> u16 {
-    bit(
-        NOT_SOURCE_PORT,
-        outside(
-            packet.source_port,
-            node.source_port_first,
-            node.source_port_last,
-        ),
-    ) | bit(
-        NOT_SOURCE,
-        differs(&packet.source, &node.source, &node.source_mask),
-    ) | bit(
-        NOT_INTERFACE,
-        node.ifindex != 0 && node.ifindex != packet.ifindex,
-    ) | bit(NOT_MARK, mark & node.mark_mask != node.mark_value)
+    bit(NOT_SOURCE_PORT, outside(packet.source_port, node.source_port_first, node.source_port_last))
+        | bit(NOT_SOURCE, differs(&packet.source, &node.source, &node.source_mask))
+        | bit(NOT_INTERFACE, node.ifindex != 0 && node.ifindex != packet.ifindex)
+        | bit(NOT_MARK, mark & node.mark_mask != node.mark_value)
 }
 
 #[inline(always)]
@@ -217,16 +189,7 @@ mod tests {
     };
 
     fn hits(node: MarkNode, mark: u32) -> bool {
-        step(
-            &MarkNode {
-                hit: 1,
-                miss: 2,
-                ..node
-            },
-            &PACKET,
-            mark,
-        )
-        .1 == 1
+        step(&MarkNode { hit: 1, miss: 2, ..node }, &PACKET, mark).1 == 1
     }
 
     #[test]
@@ -236,86 +199,34 @@ mod tests {
         let rows = [
             (
                 NOT_PROTOCOL,
-                MarkNode {
-                    protocol: 6,
-                    protocol_mask: 255,
-                    ..any
-                },
-                MarkNode {
-                    protocol: 17,
-                    protocol_mask: 255,
-                    ..any
-                },
+                MarkNode { protocol: 6, protocol_mask: 255, ..any },
+                MarkNode { protocol: 17, protocol_mask: 255, ..any },
             ),
             (
                 NOT_DESTINATION_PORT,
-                MarkNode {
-                    destination_port_first: 80,
-                    destination_port_last: 80,
-                    ..any
-                },
-                MarkNode {
-                    destination_port_first: 81,
-                    destination_port_last: 88,
-                    ..any
-                },
+                MarkNode { destination_port_first: 80, destination_port_last: 80, ..any },
+                MarkNode { destination_port_first: 81, destination_port_last: 88, ..any },
             ),
             (
                 NOT_SOURCE_PORT,
-                MarkNode {
-                    source_port_first: 1,
-                    source_port_last: 40_000,
-                    ..any
-                },
-                MarkNode {
-                    source_port_first: 1,
-                    source_port_last: 39_999,
-                    ..any
-                },
+                MarkNode { source_port_first: 1, source_port_last: 40_000, ..any },
+                MarkNode { source_port_first: 1, source_port_last: 39_999, ..any },
             ),
             (
                 NOT_DESTINATION,
-                MarkNode {
-                    destination: PACKET.destination,
-                    destination_mask: all,
-                    ..any
-                },
-                MarkNode {
-                    destination: PACKET.source,
-                    destination_mask: all,
-                    ..any
-                },
+                MarkNode { destination: PACKET.destination, destination_mask: all, ..any },
+                MarkNode { destination: PACKET.source, destination_mask: all, ..any },
             ),
             (
                 NOT_SOURCE,
-                MarkNode {
-                    source: PACKET.source,
-                    source_mask: all,
-                    ..any
-                },
-                MarkNode {
-                    source: PACKET.destination,
-                    source_mask: all,
-                    ..any
-                },
+                MarkNode { source: PACKET.source, source_mask: all, ..any },
+                MarkNode { source: PACKET.destination, source_mask: all, ..any },
             ),
-            (
-                NOT_INTERFACE,
-                MarkNode { ifindex: 2, ..any },
-                MarkNode { ifindex: 3, ..any },
-            ),
+            (NOT_INTERFACE, MarkNode { ifindex: 2, ..any }, MarkNode { ifindex: 3, ..any }),
             (
                 NOT_MARK,
-                MarkNode {
-                    mark_value: 8,
-                    mark_mask: 0xff,
-                    ..any
-                },
-                MarkNode {
-                    mark_value: 9,
-                    mark_mask: 0xff,
-                    ..any
-                },
+                MarkNode { mark_value: 8, mark_mask: 0xff, ..any },
+                MarkNode { mark_value: 9, mark_mask: 0xff, ..any },
             ),
         ];
         for (negated, holds, fails) in rows {
@@ -329,37 +240,17 @@ mod tests {
 
     #[test]
     fn a_hit_changes_the_mark_and_a_miss_does_not() {
-        let node = MarkNode {
-            and: !0xff,
-            xor: 0x8,
-            hit: 7,
-            miss: 9,
-            ..MarkNode::ALWAYS
-        };
+        let node = MarkNode { and: !0xff, xor: 0x8, hit: 7, miss: 9, ..MarkNode::ALWAYS };
         assert_eq!(step(&node, &PACKET, 0x1234), (0x1208, 7));
-        assert_eq!(
-            step(&MarkNode { ifindex: 1, ..node }, &PACKET, 0x1234),
-            (0x1234, 9)
-        );
+        assert_eq!(step(&MarkNode { ifindex: 1, ..node }, &PACKET, 0x1234), (0x1234, 9));
     }
 
     #[test]
     fn evaluation_starts_at_mark_0_and_ends_after_the_program() {
         assert_eq!(evaluate(&[], &PACKET), 0);
-        let first = MarkNode {
-            xor: 1,
-            hit: 2,
-            ..MarkNode::ALWAYS
-        };
-        let skipped = MarkNode {
-            xor: 2,
-            ..MarkNode::ALWAYS
-        };
-        let last = MarkNode {
-            xor: 4,
-            hit: END,
-            ..MarkNode::ALWAYS
-        };
+        let first = MarkNode { xor: 1, hit: 2, ..MarkNode::ALWAYS };
+        let skipped = MarkNode { xor: 2, ..MarkNode::ALWAYS };
+        let last = MarkNode { xor: 4, hit: END, ..MarkNode::ALWAYS };
         assert_eq!(evaluate(&[first, skipped, last], &PACKET), 5);
     }
 }

@@ -10,8 +10,10 @@ use super::{InterfacePattern, MarkOperation, MarkRule, RuleSet, Target};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CompileError {
     /// More nodes than XDP has room for.
-    #[error("the mark rules need more than {MAX_MARK_NODES} nodes; a rule needs one for itself and one for each further \
-             port range or interface, and a chain counts as often as it is jumped to")]
+    #[error(
+        "the mark rules need more than {MAX_MARK_NODES} nodes; a rule needs one for itself and one for each further \
+             port range or interface, and a chain counts as often as it is jumped to"
+    )]
     TooLong,
     /// A jump into a chain that is not there.
     #[error("a mark rule jumps to the chain {chain}, which does not exist")]
@@ -211,3 +213,6 @@ impl<'a> Walk<'a> {
         matching.map(|&(_, index)| index).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

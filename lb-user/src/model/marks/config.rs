@@ -88,6 +88,12 @@ pub enum MarkRuleError {
     },
 }
 
+impl MarkRuleConfig {
+    /// The keys of a rule.
+    pub const KEYS: [&'static str; 7] =
+        ["mark", "destination", "source", "protocol", "destination_port", "source_port", "interface"];
+}
+
 impl MarkRuleError {
     /// The key in the file that must be changed.
     pub fn key(&self) -> &'static str {
@@ -121,7 +127,8 @@ impl TryFrom<&MarkRuleConfig> for MarkRule {
         let operation = match &config.mark {
             MarkConfig::Number(mark) => MarkOperation::set_mark(*mark, u32::MAX),
             MarkConfig::Text(text) => {
-                let (value, mask) = parse_mark(text).map_err(|malformed| MarkRuleError::Malformed { key: "mark", malformed })?;
+                let (value, mask) =
+                    parse_mark(text).map_err(|malformed| MarkRuleError::Malformed { key: "mark", malformed })?;
                 MarkOperation::set_mark(value, mask)
             }
         };
@@ -191,14 +198,21 @@ mod tests {
         let rows = [
             ("mark = 8", "-j MARK --set-mark 8"),
             ("mark = \"0x8/0xff\"", "-j MARK --set-xmark 0x8/0xff"),
-            ("mark = 8\ndestination = \"172.16.100.1\"\nprotocol = \"tcp\"\ndestination_port = 80",
-             "-d 172.16.100.1/32 -p tcp --dports 80 -j MARK --set-mark 8"),
+            (
+                "mark = 8\ndestination = \"172.16.100.1\"\nprotocol = \"tcp\"\ndestination_port = 80",
+                "-d 172.16.100.1/32 -p tcp --dport 80 -j MARK --set-mark 8",
+            ),
             ("mark = 8\ndestination = \"! 10.0.0.0/8\"", "-4 ! -d 10.0.0.0/8 -j MARK --set-mark 8"),
-            ("mark = 8\nsource = \"2001:db8::/32\"\ndestination = \"!2001:db8::1\"",
-             "! -d 2001:db8::1/128 -s 2001:db8::/32 -j MARK --set-mark 8"),
-            ("mark = 10\ndestination_port = \"10000:20000\"", "--dports 10000:20000 -j MARK --set-mark 10"),
-            ("mark = 10\nsource_port = [80, \"443\", \"8000:8100\"]", "--sports 80,443,8000:8100 -j MARK --set-mark 10"),
-            ("mark = 10\ndestination_port = \"! 80,443\"", "! --dports 80,443 -j MARK --set-mark 10"),
+            (
+                "mark = 8\nsource = \"2001:db8::/32\"\ndestination = \"!2001:db8::1\"",
+                "! -d 2001:db8::1/128 -s 2001:db8::/32 -j MARK --set-mark 8",
+            ),
+            ("mark = 10\ndestination_port = \"10000:20000\"", "--dport 10000:20000 -j MARK --set-mark 10"),
+            (
+                "mark = 10\nsource_port = [80, \"443\", \"8000:8100\"]",
+                "-m multiport --sports 80,443,8000:8100 -j MARK --set-mark 10",
+            ),
+            ("mark = 10\ndestination_port = \"! 80,443\"", "-m multiport ! --dports 80,443 -j MARK --set-mark 10"),
             ("mark = 10\nprotocol = \"!tcp\"\ninterface = \"! eth+\"", "! -i eth+ ! -p tcp -j MARK --set-mark 10"),
         ];
         for (text, shown) in rows {

@@ -80,7 +80,17 @@ fn expected(sets: &[RuleSet], own: &[MarkRule], packet: &MarkPacket) -> u32 {
 
 fn network() -> impl Strategy<Value = Network> {
     select(vec![
-        "10.0.0.1", "10.0.0.0/8", "10.0.0.0/30", "0.0.0.0/0", "10.0.0.1/255.0.0.1", "::1", "::/64", "2001:db8::/32", "::/0", "::2/::f", "::ffff:0:0/96",
+        "10.0.0.1",
+        "10.0.0.0/8",
+        "10.0.0.0/30",
+        "0.0.0.0/0",
+        "10.0.0.1/255.0.0.1",
+        "::1",
+        "::/64",
+        "2001:db8::/32",
+        "::/0",
+        "::2/::f",
+        "::ffff:0:0/96",
     ])
     .prop_map(|text| text.parse().expect("a network"))
 }
@@ -126,7 +136,8 @@ fn target(chain: usize) -> BoxedStrategy<Target> {
         return prop_oneof![3 => operation(), 1 => flow].boxed();
     }
     let to = select(later).prop_map(str::to_owned);
-    prop_oneof![3 => operation(), 1 => flow, 1 => to.clone().prop_map(Target::Jump), 1 => to.prop_map(Target::Goto)].boxed()
+    prop_oneof![3 => operation(), 1 => flow, 1 => to.clone().prop_map(Target::Jump), 1 => to.prop_map(Target::Goto)]
+        .boxed()
 }
 
 fn rules(chain: usize) -> impl Strategy<Value = Vec<MarkRule>> {

@@ -7,7 +7,7 @@ use super::{Condition, InterfacePattern, MarkOperation, MarkRule, Network, PortR
 use crate::model::Family;
 
 impl RuleSet {
-    /// The rules, one a line, as `iptables-save` would write them: the entry chain first.
+    /// The rules, one a line, as a command would give them to iptables: the entry chain first.
     pub fn lines(&self) -> Vec<String> {
         let program = match self.family {
             Family::Inet => "iptables",
@@ -15,7 +15,8 @@ impl RuleSet {
         };
         let entry = self.chains.get_key_value(&self.entry);
         let others = self.chains.iter().filter(|(name, _)| **name != self.entry);
-        let rules = entry.into_iter().chain(others).flat_map(|(name, rules)| rules.iter().map(move |rule| (name, rule)));
+        let rules =
+            entry.into_iter().chain(others).flat_map(|(name, rules)| rules.iter().map(move |rule| (name, rule)));
         rules.map(|(name, rule)| format!("{program} -A {name} {rule}")).collect()
     }
 }
@@ -31,23 +32,28 @@ impl fmt::Display for MarkRule {
 
 impl fmt::Display for Test {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.negated {
-            out.write_str("! ")?;
-        }
+        let not = if self.negated { "! " } else { "" };
         match &self.condition {
-            Condition::Family(Family::Inet) => out.write_str("-4"),
-            Condition::Family(Family::Inet6) => out.write_str("-6"),
-            Condition::Destination(network) => write!(out, "-d {network}"),
-            Condition::Source(network) => write!(out, "-s {network}"),
+            Condition::Family(Family::Inet) => write!(out, "{not}-4"),
+            Condition::Family(Family::Inet6) => write!(out, "{not}-6"),
+            Condition::Destination(network) => write!(out, "{not}-d {network}"),
+            Condition::Source(network) => write!(out, "{not}-s {network}"),
             Condition::Protocol(number) => match super::text::protocol_name(*number) {
-                Some(name) => write!(out, "-p {name}"),
-                None => write!(out, "-p {number}"),
+                Some(name) => write!(out, "{not}-p {name}"),
+                None => write!(out, "{not}-p {number}"),
             },
-            Condition::DestinationPorts(ranges) => write!(out, "--dports {}", list(ranges)),
-            Condition::SourcePorts(ranges) => write!(out, "--sports {}", list(ranges)),
-            Condition::Ports(ranges) => write!(out, "--ports {}", list(ranges)),
-            Condition::Interface(InterfacePattern(name)) => write!(out, "-i {name}"),
-            Condition::Mark { value, mask } => write!(out, "--mark {value:#x}/{mask:#x}"),
+            Condition::DestinationPorts(ranges) => match ranges.as_slice() {
+                [range] => write!(out, "{not}--dport {range}"),
+                ranges => write!(out, "-m multiport {not}--dports {}", list(ranges)),
+            },
+            Condition::SourcePorts(ranges) => match ranges.as_slice() {
+                [range] => write!(out, "{not}--sport {range}"),
+                ranges => write!(out, "-m multiport {not}--sports {}", list(ranges)),
+            },
+            Condition::Ports(ranges) => write!(out, "-m multiport {not}--ports {}", list(ranges)),
+            Condition::Interface(InterfacePattern(name)) => write!(out, "{not}-i {name}"),
+            Condition::Mark { value, mask: u32::MAX } => write!(out, "-m mark {not}--mark {value:#x}"),
+            Condition::Mark { value, mask } => write!(out, "-m mark {not}--mark {value:#x}/{mask:#x}"),
         }
     }
 }
@@ -71,13 +77,21 @@ impl fmt::Display for Network {
             IpAddr::V4(mask) => (mask.to_bits().count_ones(), mask.to_bits().leading_ones()),
             IpAddr::V6(mask) => (mask.to_bits().count_ones(), mask.to_bits().leading_ones()),
         };
-        if ones == prefix { write!(out, "{}/{prefix}", self.address) } else { write!(out, "{}/{}", self.address, self.mask) }
+        if ones == prefix {
+            write!(out, "{}/{prefix}", self.address)
+        } else {
+            write!(out, "{}/{}", self.address, self.mask)
+        }
     }
 }
 
 impl fmt::Display for PortRange {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last { write!(out, "{}", self.first) } else { write!(out, "{}:{}", self.first, self.last) }
+        if self.first == self.last {
+            write!(out, "{}", self.first)
+        } else {
+            write!(out, "{}:{}", self.first, self.last)
+        }
     }
 }
 

@@ -73,6 +73,18 @@ pub struct Traffic {
     pub reserved: u64,
 }
 
+impl Traffic {
+    /// What passed since `before`.
+    pub const fn since(&self, before: &Self) -> Self {
+        Self {
+            connections: self.connections.wrapping_sub(before.connections),
+            packets: self.packets.wrapping_sub(before.packets),
+            bytes: self.bytes.wrapping_sub(before.bytes),
+            reserved: 0,
+        }
+    }
+}
+
 const _: () = assert!(size_of::<Service>() == 64);
 const _: () = assert!(size_of::<ServiceKey>() == 20);
 const _: () = assert!(size_of::<Traffic>() == 32);

@@ -1,9 +1,12 @@
 //! LVX' control plane: what `lvx` is made of.
 
 pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod dataplane;
+pub mod director;
 pub mod health;
 pub mod ipvsadm;
 pub mod journal;

@@ -1,65 +1,18 @@
 //! What concerns the director as a whole: interfaces, sizes, timeouts, the sysctls of IPVS.
 
-use crate::model::{Persistence, Timeouts};
+use crate::dataplane::{Mode, Sizes};
+use crate::model::{Persistence, Sysctls, Timeouts};
 
 use super::Config;
 use super::item::Item;
 use super::section::Section;
-
-/// How the XDP program is attached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum XdpMode {
-    /// In the interface's driver.
-    #[default]
-    Native,
-    /// In the network stack, for drivers without XDP: slow.
-    Generic,
-}
-
-/// Sizes of the tables, in entries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    /// Connections.
-    pub connections: u32,
-    /// Persistence templates.
-    pub templates: u32,
-    /// Virtual services.
-    pub services: u32,
-    /// Real servers, counted once for each service that they are in.
-    pub real_servers: u32,
-}
-
-impl Default for Sizes {
-    fn default() -> Self {
-        Self { connections: 1_048_576, templates: 262_144, services: 4096, real_servers: 65_536 }
-    }
-}
-
-/// The sysctls of IPVS (`/proc/sys/net/ipv4/vs/`) that LVX has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IpvsSettings {
-    /// A connection to a removed server expires at its next packet, instead of losing its packets in silence.
-    pub expire_nodest_conn: bool,
-    /// A template of a quiesced server no longer counts.
-    pub expire_quiescent_template: bool,
-    /// When a SYN on a known connection is scheduled anew: 0 never, bit 1 in TIME_WAIT or CLOSE, bit 2 also in FIN_WAIT.
-    pub conn_reuse_mode: u8,
-    /// A TCP packet without SYN may open a connection.
-    pub sloppy_tcp: bool,
-}
-
-impl Default for IpvsSettings {
-    fn default() -> Self {
-        Self { expire_nodest_conn: false, expire_quiescent_template: false, conn_reuse_mode: 1, sloppy_tcp: false }
-    }
-}
 
 /// Longest name of an interface (the kernel's IFNAMSIZ, less the final NUL).
 const INTERFACE_NAME_MAX: usize = 15;
 
 pub(super) fn read(root: &Section<'_>, config: &mut Config) {
     config.interfaces = interfaces(root);
-    let modes = [("native", XdpMode::Native), ("generic", XdpMode::Generic)];
+    let modes = [("native", Mode::Native), ("generic", Mode::Generic)];
     if let Some(mode) = root.get("xdp_mode").and_then(|item| item.choice(&modes)) {
         config.xdp_mode = mode;
     }
@@ -107,11 +60,11 @@ fn timeouts(section: &Section<'_>, timeouts: &mut Timeouts) {
     read("udp", &mut timeouts.udp);
 }
 
-fn ipvs(section: &Section<'_>, ipvs: &mut IpvsSettings) {
+fn ipvs(section: &Section<'_>, ipvs: &mut Sysctls) {
     let read = |key, setting: &mut bool| *setting = section.number(key, 0..=1).map_or(*setting, |value| value == 1);
     read("expire_nodest_conn", &mut ipvs.expire_nodest_conn);
     read("expire_quiescent_template", &mut ipvs.expire_quiescent_template);
     read("sloppy_tcp", &mut ipvs.sloppy_tcp);
-    let mode = section.number("conn_reuse_mode", 0..=3).and_then(|mode| u8::try_from(mode).ok());
+    let mode = section.number("conn_reuse_mode", 0..=3).and_then(|mode| u32::try_from(mode).ok());
     ipvs.conn_reuse_mode = mode.unwrap_or(ipvs.conn_reuse_mode);
 }

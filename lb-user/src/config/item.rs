@@ -86,6 +86,12 @@ impl<'d> Item<'d> {
         Some(Section::new(self.document, self.path.clone(), self.value.span(), table).read(reader))
     }
 
+    /// The value of a key, if this is a table that has it.
+    pub(super) fn at(&self, key: &str) -> Option<Item<'d>> {
+        let DeValue::Table(table) = self.value.get_ref() else { return None };
+        Some(Self::new(self.document, format!("{}.{key}", self.path), table.get(key)?))
+    }
+
     pub(super) fn list(&self) -> Vec<Item<'d>> {
         let DeValue::Array(list) = self.value.get_ref() else {
             self.refuse_type::<()>("a list");

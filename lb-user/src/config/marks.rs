@@ -2,13 +2,27 @@
 
 use super::Config;
 use super::section::Section;
-
-/// A mark rule as it is written.
-pub type MarkRule = toml::Table;
+use super::item::Item;
+use crate::model::marks::{MarkRule, MarkRuleConfig};
 
 pub(super) fn read(root: &Section<'_>, config: &mut Config) {
     root.table("marks", |section| {
         config.follow_netfilter = section.boolean("follow_netfilter").unwrap_or(config.follow_netfilter);
-        config.mark_rules = section.list("rule").iter().filter_map(|item| item.deserialized::<MarkRule>()).collect();
+        config.mark_rules = section.list("rule").iter().filter_map(rule).collect();
     });
+}
+
+fn rule(item: &Item<'_>) -> Option<MarkRule> {
+    let written: MarkRuleConfig = item.deserialized()?;
+    match MarkRule::try_from(&written) {
+        Ok(rule) => Some(rule),
+        Err(error) => {
+            let advice = "docs/config.md, [[marks.rule]], shows the forms";
+            match item.at(error.key()) {
+                Some(key) => key.refuse(&error.to_string(), advice),
+                None => item.refuse(&error.to_string(), advice),
+            }
+            None
+        }
+    }
 }

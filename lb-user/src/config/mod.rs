@@ -24,11 +24,11 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::health::{Check, Target};
-use crate::model::{Service, Timeouts};
+use crate::dataplane::{Mode, Sizes};
+use crate::model::marks::MarkRule;
+use crate::model::{Service, Sysctls, Timeouts};
 
 use document::Document;
-pub use general::{IpvsSettings, Sizes, XdpMode};
-pub use marks::MarkRule;
 pub use problem::Problem;
 use section::Section;
 
@@ -38,13 +38,13 @@ pub struct Config {
     /// Interfaces that get the XDP program; those of the command line come on top.
     pub interfaces: Vec<String>,
     /// How the program is attached.
-    pub xdp_mode: XdpMode,
+    pub xdp_mode: Mode,
     /// Sizes of the tables.
     pub sizes: Sizes,
     /// Timeouts of `ipvsadm --set`.
     pub timeouts: Timeouts,
     /// The sysctls of IPVS.
-    pub ipvs: IpvsSettings,
+    pub ipvs: Sysctls,
     /// Whether the rules of netfilter that set marks become mark rules.
     pub follow_netfilter: bool,
     /// Mark rules of the file, in its order.
@@ -60,10 +60,10 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             interfaces: Vec::new(),
-            xdp_mode: XdpMode::default(),
+            xdp_mode: Mode::default(),
             sizes: Sizes::default(),
             timeouts: Timeouts::default(),
-            ipvs: IpvsSettings::default(),
+            ipvs: Sysctls::default(),
             follow_netfilter: true,
             mark_rules: Vec::new(),
             services: Vec::new(),

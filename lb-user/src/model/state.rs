@@ -40,6 +40,26 @@ impl Model {
         service.servers.iter().find(|server| (server.address, server.port) == (address, port))
     }
 
+    /// The part of the model that a change concerns: one service, or all.
+    pub fn part(&self, request: &Request) -> Self {
+        let services = match request {
+            Request::AddService { service } | Request::EditService { service } => self.services.get_key_value(&service.id),
+            Request::DeleteService { id }
+            | Request::AddServer { id, .. }
+            | Request::EditServer { id, .. }
+            | Request::DeleteServer { id, .. } => self.services.get_key_value(id),
+            Request::Flush => return self.clone(),
+            Request::SetTimeouts { .. }
+            | Request::Zero { .. }
+            | Request::List { .. }
+            | Request::Connections
+            | Request::Timeouts
+            | Request::Status => None,
+        };
+        let services = services.into_iter().map(|(id, service)| (*id, service.clone())).collect();
+        Self { services, timeouts: self.timeouts }
+    }
+
     /// Whether a change can be made. Questions always can.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use lb_common::real_server::{Counts, RealServer, flags, mac_word};
+use lb_common::service::Traffic;
 
 use super::RealId;
 use super::maps::Maps;
@@ -93,12 +94,20 @@ pub(super) struct Reals {
     slots: Slots,
     removed: HashMap<RealId, Removed>,
     by_address: HashMap<IpAddr, Vec<u32>>,
+    /// What had passed to a slot when its counters were set to zero.
+    zero: HashMap<u32, Traffic>,
     paths: HashMap<IpAddr, Path>,
 }
 
 impl Reals {
     pub(super) fn new(size: u32) -> Self {
-        Self { slots: Slots::new(size), removed: HashMap::new(), by_address: HashMap::new(), paths: HashMap::new() }
+        Self {
+            slots: Slots::new(size),
+            removed: HashMap::new(),
+            by_address: HashMap::new(),
+            zero: HashMap::new(),
+            paths: HashMap::new(),
+        }
     }
 
     /// Whether a slot can be had for a server.
@@ -115,6 +124,7 @@ impl Reals {
                 let index = self.slots.take()?;
                 let generation = maps.real(index).generation.wrapping_add(1);
                 maps.set_counts(index, &Counts::default());
+                self.zero(maps, index);
                 self.by_address.entry(id.1).or_default().push(index);
                 (index, RealServer { generation, ..RealServer::default() })
             }
@@ -125,6 +135,16 @@ impl Reals {
         address(&mut real, self.paths.get(&id.1).copied().unwrap_or_default());
         maps.set_real(index, &real);
         Some(index)
+    }
+
+    /// Lets a slot's counters start from here.
+    pub(super) fn zero(&mut self, maps: &impl Maps, index: u32) {
+        self.zero.insert(index, maps.real_traffic(index));
+    }
+
+    /// What passed to a slot since its counters started.
+    pub(super) fn traffic(&self, maps: &impl Maps, index: u32) -> Traffic {
+        maps.real_traffic(index).since(&self.zero.get(&index).copied().unwrap_or_default())
     }
 
     /// Weight and thresholds of a member.

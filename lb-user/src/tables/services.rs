@@ -21,6 +21,8 @@ pub(super) struct Entry {
     kind: Kind,
     words: service::Service,
     pool: Run,
+    /// What had passed when the counters were set to zero.
+    zero: Traffic,
     /// Newest first.
     members: Vec<Member>,
 }
@@ -52,7 +54,8 @@ impl<M: Maps> Tables<M> {
             self.pools.give(pool.first, pool.words);
             return Err(Refusal::Other(format!("cannot add the service: {error}")));
         }
-        self.services.insert(service.id, Entry { index, kind, words, pool, members: Vec::new() });
+        let zero = self.maps.service_traffic(index);
+        self.services.insert(service.id, Entry { index, kind, words, pool, zero, members: Vec::new() });
         Ok(())
     }
 
@@ -151,13 +154,22 @@ impl<M: Maps> Tables<M> {
     pub fn server(&self, id: &ServiceId, server: &Address) -> Option<(u32, Counts, Traffic)> {
         let member = self.services.get(id).and_then(|entry| entry.members.iter().find(|member| member.address == *server));
         let real = member.map(|member| member.real).or_else(|| self.reals.slot(&(*id, server.0, server.1)))?;
-        Some((real, self.maps.counts(real), self.maps.real_traffic(real)))
+        Some((real, self.maps.counts(real), self.reals.traffic(&self.maps, real)))
     }
 
     /// A service's index, and what passed for it.
     pub fn service(&self, id: &ServiceId) -> Option<(u32, Traffic)> {
         let entry = self.services.get(id)?;
-        Some((entry.index, self.maps.service_traffic(entry.index)))
+        Some((entry.index, self.maps.service_traffic(entry.index).since(&entry.zero)))
+    }
+
+    /// Lets the counters of a service and its servers start from zero.
+    pub fn zero(&mut self, id: &ServiceId) {
+        let Some(entry) = self.services.get_mut(id) else { return };
+        entry.zero = self.maps.service_traffic(entry.index);
+        for member in &entry.members {
+            self.reals.zero(&self.maps, member.real);
+        }
     }
 
     /// Which server has which slot, also those that were removed.

@@ -37,8 +37,8 @@ fn the_example_of_the_reference_is_valid() {
     let (example, _) = example.split_once("```").expect("its end");
     let config = valid(example);
     assert_eq!(config.interfaces, ["eth0"]);
-    assert_eq!((config.sizes, config.ipvs), (Sizes::default(), IpvsSettings::default()));
-    assert_eq!((config.timeouts, config.xdp_mode), (Timeouts::default(), XdpMode::Native));
+    assert_eq!((config.sizes, config.ipvs), (Sizes::default(), Sysctls::default()));
+    assert_eq!((config.timeouts, config.xdp_mode), (Timeouts::default(), Mode::Native));
     assert_eq!(config.mark_rules.len(), 1);
     let ids: Vec<_> = config.services.iter().map(|service| service.id.to_string()).collect();
     assert_eq!(ids, ["TCP 172.16.100.2:0", "TCP 172.16.100.1:80", "FWM 10", "UDP [2001:db8::1]:53"]);

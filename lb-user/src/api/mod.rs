@@ -1,35 +1,79 @@
 //! What the command line asks of the daemon, and what it answers: one JSON object a line, over a unix socket.
 
+pub mod client;
+pub mod server;
+
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{RealServer, Service, ServiceId, Timeouts};
+
+/// Where the daemon's socket is: `LVX_SOCKET`, or `/run/lvx/lvx.sock`.
+pub fn socket_path() -> PathBuf {
+    std::env::var_os("LVX_SOCKET").map_or_else(|| PathBuf::from("/run/lvx/lvx.sock"), PathBuf::from)
+}
 
 /// A change or a question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Request {
     /// `ipvsadm -A`: `servers` is empty.
-    AddService { service: Service },
+    AddService {
+        /// The service.
+        service: Service,
+    },
     /// `ipvsadm -E`: everything but the servers is replaced; `servers` is ignored.
-    EditService { service: Service },
+    EditService {
+        /// The service.
+        service: Service,
+    },
     /// `ipvsadm -D`
-    DeleteService { id: ServiceId },
+    DeleteService {
+        /// Which.
+        id: ServiceId,
+    },
     /// `ipvsadm -C`
     Flush,
     /// `ipvsadm -a`
-    AddServer { id: ServiceId, server: RealServer },
+    AddServer {
+        /// Of which service.
+        id: ServiceId,
+        /// The server.
+        server: RealServer,
+    },
     /// `ipvsadm -e`: everything but address and port is replaced.
-    EditServer { id: ServiceId, server: RealServer },
+    EditServer {
+        /// Of which service.
+        id: ServiceId,
+        /// The server.
+        server: RealServer,
+    },
     /// `ipvsadm -d`
-    DeleteServer { id: ServiceId, address: IpAddr, port: u16 },
+    DeleteServer {
+        /// Of which service.
+        id: ServiceId,
+        /// The server's address.
+        address: IpAddr,
+        /// The server's port.
+        port: u16,
+    },
     /// `ipvsadm -Z`: one service, or all.
-    Zero { id: Option<ServiceId> },
+    Zero {
+        /// Which service; none is all.
+        id: Option<ServiceId>,
+    },
     /// `ipvsadm --set`: 0 keeps a value.
-    SetTimeouts { timeouts: Timeouts },
+    SetTimeouts {
+        /// Seconds; 0 keeps a value.
+        timeouts: Timeouts,
+    },
     /// All services, or one.
-    List { id: Option<ServiceId> },
+    List {
+        /// Which service; none is all.
+        id: Option<ServiceId>,
+    },
     /// The connection table, templates included.
     Connections,
     /// The timeouts in force.
@@ -45,15 +89,32 @@ pub enum Response {
     /// The change is made.
     Done,
     /// Nothing was changed, and why.
-    Refused { refusal: Refusal },
+    Refused {
+        /// Why.
+        refusal: Refusal,
+    },
     /// To [`Request::List`].
-    Services { services: Vec<ServiceEntry>, connection_table_size: u32 },
+    Services {
+        /// The services.
+        services: Vec<ServiceEntry>,
+        /// How many connections the table was made for.
+        connection_table_size: u32,
+    },
     /// To [`Request::Connections`].
-    Connections { connections: Vec<ConnectionEntry> },
+    Connections {
+        /// In no order.
+        connections: Vec<ConnectionEntry>,
+    },
     /// To [`Request::Timeouts`].
-    Timeouts { timeouts: Timeouts },
+    Timeouts {
+        /// In seconds.
+        timeouts: Timeouts,
+    },
     /// To [`Request::Status`].
-    Status { status: Box<Status> },
+    Status {
+        /// All of it.
+        status: Box<Status>,
+    },
 }
 
 /// Why a change was refused. The names are those of the errors that IPVS gives `ipvsadm`.

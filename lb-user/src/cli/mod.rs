@@ -1,0 +1,100 @@
+//! The command line.
+
+mod run;
+mod status;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+
+use crate::api::client::Client;
+use crate::api::{Request, Response};
+use crate::{api, config, ipvsadm};
+
+/// A layer-4 load balancer: LVS' services and commands, in XDP.
+#[derive(Debug, Parser)]
+#[command(name = "lvx", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Balance: load the packet program, attach it, and serve the other commands, until SIGTERM
+    Run(run::Run),
+    /// Manage services and real servers, with the commands of ipvsadm
+    #[command(disable_help_flag = true)]
+    Ipvsadm {
+        /// What ipvsadm takes; `lvx ipvsadm -h` lists it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Show what runs, what does not, and why
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// The daemon's socket
+        #[arg(long, env = "LVX_SOCKET", default_value_os_t = api::socket_path())]
+        socket: PathBuf,
+    },
+    /// Check a config file: all errors at once
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// Runs the program: `lvx`, or `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` if it is called so.
+pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    let name = Path::new(&program).file_name().and_then(|name| name.to_str()).unwrap_or("lvx").to_owned();
+    if name.starts_with("ipvsadm") {
+        return run_ipvsadm(&name, &arguments.collect::<Vec<_>>());
+    }
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("lvx: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Run(run) => run.run()?,
+        Command::Ipvsadm { arguments } => return Ok(run_ipvsadm("ipvsadm", &arguments)),
+        Command::Status { json, socket } => show_status(json, &socket)?,
+        Command::Check { file } => {
+            config::load(&file)?;
+            println!("{}: good", file.display());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_ipvsadm(name: &str, arguments: &[OsString]) -> ExitCode {
+    let mut client = Client::new(&api::socket_path());
+    let output = ipvsadm::run(name, arguments, &mut io::stdin().lock(), &mut client);
+    // A reader that has seen enough closes the pipe; that is no failure of the command.
+    drop(io::stdout().write_all(output.stdout.as_bytes()));
+    drop(io::stderr().write_all(output.stderr.as_bytes()));
+    ExitCode::from(u8::try_from(output.status & 0xff).unwrap_or(u8::MAX))
+}
+
+fn show_status(json: bool, socket: &Path) -> Result<()> {
+    let response = Client::new(socket).ask_in_words(&Request::Status).map_err(anyhow::Error::msg)?;
+    let Response::Status { status } = response else { bail!("the daemon gave another answer: {response:?}") };
+    let text = if json { format!("{}\n", serde_json::to_string_pretty(&status)?) } else { status::text(&status) };
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}

@@ -1,0 +1,63 @@
+//! `lvx run`
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{self, Config};
+use crate::daemon::{self, Places};
+use crate::dataplane::Mode;
+use crate::api;
+
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Config file (TOML)
+    #[arg(long, short)]
+    config: Option<PathBuf>,
+    /// Interface to balance on, besides those of the config file; may be given several times
+    #[arg(long, short)]
+    interface: Vec<String>,
+    /// How the packet program is attached; never another way than this [default: native, or the config file's]
+    #[arg(long, value_enum)]
+    xdp_mode: Option<XdpMode>,
+    /// The API's unix socket
+    #[arg(long, env = "LVX_SOCKET", default_value_os_t = api::socket_path())]
+    socket: PathBuf,
+    /// Where services that are set by hand are kept
+    #[arg(long, env = "LVX_STATE_DIR", default_value = "/var/lib/lvx")]
+    state_dir: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum XdpMode {
+    /// In the interface's driver
+    Native,
+    /// In the kernel's stack, for drivers without XDP: slower
+    Generic,
+}
+
+impl Run {
+    pub(super) fn run(self) -> Result<()> {
+        let filter = EnvFilter::try_from_env("LVX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+        let mut config = match &self.config {
+            Some(path) => config::load(path)?,
+            None => Config::default(),
+        };
+        for name in self.interface {
+            if !config.interfaces.contains(&name) {
+                config.interfaces.push(name);
+            }
+        }
+        match self.xdp_mode {
+            Some(XdpMode::Native) => config.xdp_mode = Mode::Native,
+            Some(XdpMode::Generic) => config.xdp_mode = Mode::Generic,
+            None => {}
+        }
+        let places = Places { socket: self.socket, state: self.state_dir };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(daemon::run(config, &places))
+    }
+}

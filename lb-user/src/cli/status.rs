@@ -1,0 +1,121 @@
+//! `lvx status` for people.
+
+use std::fmt::Write as _;
+
+use crate::api::{Health, NeighbourState, ServerEntry, ServiceEntry, Status};
+
+/// The status as text: what is wrong first.
+pub(super) fn text(status: &Status) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    drop(write(&mut out, status));
+    out
+}
+
+fn write(out: &mut String, status: &Status) -> std::fmt::Result {
+    writeln!(out, "lvx {}, up {}", status.version, duration(status.uptime))?;
+    for warning in &status.warnings {
+        writeln!(out, "! {warning}")?;
+    }
+    writeln!(out, "\nINTERFACE        MODE      STATE  MAC")?;
+    for interface in &status.interfaces {
+        let state = if interface.up { "up" } else { "down" };
+        writeln!(out, "{:<16} {:<9} {state:<6} {}", interface.name, interface.mode, interface.mac)?;
+    }
+    for service in &status.services {
+        write_service(out, service)?;
+    }
+    if !status.mark_rules.is_empty() {
+        writeln!(out, "\nMARK RULES, the last that matches wins")?;
+        for rule in &status.mark_rules {
+            writeln!(out, "{rule}")?;
+        }
+    }
+    writeln!(out, "\nTABLE            USED       SIZE")?;
+    for table in &status.tables {
+        writeln!(out, "{:<16} {:<10} {}", table.table, table.used, table.size)?;
+    }
+    let happened: Vec<_> = status.reasons.iter().filter(|reason| reason.packets != 0).collect();
+    if !happened.is_empty() {
+        writeln!(out, "\nNOT FORWARDED           PACKETS      WHY")?;
+        for reason in happened {
+            writeln!(out, "{:<23} {:<12} {}", reason.reason, reason.packets, reason.meaning)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_service(out: &mut String, entry: &ServiceEntry) -> std::fmt::Result {
+    let persistence = entry.service.persistence.map(|persistence| format!(", persistent {} s", persistence.timeout));
+    let counters = &entry.counters;
+    writeln!(out, "\n{} {}{}", entry.service.id, entry.service.scheduler, persistence.unwrap_or_default())?;
+    writeln!(out, "  {} connections, {} packets, {} bytes", counters.connections, counters.packets, counters.bytes)?;
+    writeln!(out, "  REAL SERVER                    WEIGHT  ACTIVE  INACTIVE  TEMPLATES  HEALTH, NEIGHBOUR")?;
+    for server in &entry.servers {
+        write_server(out, server)?;
+    }
+    if entry.servers.is_empty() {
+        writeln!(out, "  none: clients get port unreachable")?;
+    }
+    Ok(())
+}
+
+fn write_server(out: &mut String, entry: &ServerEntry) -> std::fmt::Result {
+    let server = std::net::SocketAddr::new(entry.server.address, entry.server.port).to_string();
+    let health = match &entry.health {
+        Health::Unchecked => "unchecked".to_owned(),
+        Health::Up { detail } => format!("up ({detail})"),
+        Health::Down { reason } => format!("DOWN ({reason})"),
+    };
+    let neighbour = match &entry.neighbour {
+        NeighbourState::Reachable { interface, mac } => format!("{mac} on {interface}"),
+        NeighbourState::Local => "this machine".to_owned(),
+        NeighbourState::Unresolved { reason } => format!("UNREACHABLE ({reason})"),
+    };
+    writeln!(
+        out,
+        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {health}, {neighbour}",
+        entry.server.weight, entry.active, entry.inactive, entry.persistent
+    )
+}
+
+fn duration(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{InterfaceStatus, ReasonCount, TableFill};
+
+    #[test]
+    fn what_is_wrong_comes_first_and_what_never_happened_is_left_out() {
+        let reason = |name: &str, packets| ReasonCount { reason: name.into(), meaning: "a meaning".into(), packets };
+        let status = Status {
+            version: "1.0".into(),
+            uptime: 3_700,
+            interfaces: vec![InterfaceStatus {
+                name: "eth0".into(),
+                index: 2,
+                mode: "native".into(),
+                mac: "02:00:00:00:00:01".into(),
+                up: true,
+            }],
+            reasons: vec![reason("fragment", 3), reason("vlan", 0)],
+            tables: vec![TableFill { table: "connections".into(), used: 1, size: 2 }],
+            warnings: vec!["a warning".into()],
+            ..Status::default()
+        };
+        let text = text(&status);
+        assert!(text.starts_with("lvx 1.0, up 1 h 1 min\n! a warning\n"), "{text}");
+        assert!(text.contains("eth0             native    up     02:00:00:00:00:01"), "{text}");
+        assert!(text.contains("fragment                3            a meaning"), "{text}");
+        assert!(!text.contains("vlan"), "{text}");
+    }
+}

@@ -1,0 +1,134 @@
+//! The interfaces that LVX balances on: they may be missing, come, go and change their address.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::api::InterfaceStatus;
+use crate::dataplane::{Attachment, Mode};
+use crate::director::Director;
+use crate::neighbours::{Link, LinkEvent, LinkState};
+
+/// An interface that the operator named.
+#[derive(Debug, Default)]
+struct Interface {
+    link: Option<Link>,
+    attachment: Option<Attachment>,
+    problem: Option<String>,
+}
+
+/// The interfaces that the operator named.
+#[derive(Debug)]
+pub(super) struct Interfaces {
+    mode: Mode,
+    named: BTreeMap<String, Interface>,
+}
+
+impl Interfaces {
+    pub(super) fn new(mode: Mode) -> Self {
+        Self { mode, named: BTreeMap::new() }
+    }
+
+    /// For `lvx status`.
+    pub(super) fn status(&self) -> Vec<InterfaceStatus> {
+        let status = |(name, interface): (&String, &Interface)| InterfaceStatus {
+            name: name.clone(),
+            index: interface.link.as_ref().map_or(0, |link| link.index),
+            mode: if interface.attachment.is_some() { self.mode.name() } else { "detached" }.to_owned(),
+            mac: interface.link.as_ref().and_then(|link| link.mac).map(mac_text).unwrap_or_default(),
+            up: interface.link.as_ref().is_some_and(|link| link.state == LinkState::Up),
+        };
+        self.named.iter().map(status).collect()
+    }
+
+    /// What the operator should know.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.named.iter().flat_map(|(name, interface)| {
+            let state = match interface.link.as_ref().map(|link| link.state) {
+                None => Some(format!("{name} does not exist; LVX attaches to it as soon as it does")),
+                Some(LinkState::Down) => Some(format!("{name} is down")),
+                Some(LinkState::NoCarrier) => Some(format!("{name} has no carrier")),
+                Some(LinkState::Up) => None,
+            };
+            state.into_iter().chain(interface.problem.clone())
+        })
+    }
+}
+
+/// `aa:bb:cc:dd:ee:ff`
+pub(super) fn mac_text(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+impl Director {
+    /// Balances on an interface from now on.
+    ///
+    /// # Errors
+    /// It does not exist, has no MAC address, or cannot have the program in the mode that was asked for.
+    pub fn attach(&mut self, name: &str, link: Option<&Link>) -> Result<()> {
+        let link = link.ok_or_else(|| anyhow::anyhow!("there is no interface {name}"))?;
+        self.interfaces.named.insert(name.to_owned(), Interface { link: Some(link.clone()), ..Interface::default() });
+        self.attach_now(name, link)
+    }
+
+    fn attach_now(&mut self, name: &str, link: &Link) -> Result<()> {
+        let mac = link.mac.ok_or_else(|| anyhow::anyhow!("{name} has no MAC address; LVX needs Ethernet"))?;
+        self.tables.maps_mut().set_interface(link.index, Some(mac))?;
+        self.plane.allow_egress(link.index)?;
+        let attachment = self.plane.attach(name, self.interfaces.mode)?;
+        if let Some(interface) = self.interfaces.named.get_mut(name) {
+            interface.attachment = Some(attachment);
+            interface.problem = None;
+        }
+        Ok(())
+    }
+
+    /// An interface changed: its address, its state, or whether it is there at all.
+    pub fn set_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Changed(link) => {
+                self.set_mark_interface(&link.name, Some(link.index));
+                self.changed(&link);
+            }
+            LinkEvent::Removed(link) => {
+                self.set_mark_interface(&link.name, None);
+                self.removed(&link);
+            }
+        }
+    }
+
+    fn changed(&mut self, link: &Link) {
+        let Some(interface) = self.interfaces.named.get_mut(&link.name) else { return };
+        let before = interface.link.replace(link.clone());
+        if before.as_ref().is_some_and(|before| before.index == link.index) && interface.attachment.is_some() {
+            if before.is_some_and(|before| before.mac != link.mac)
+                && let Err(error) = self.tables.maps_mut().set_interface(link.index, link.mac)
+            {
+                self.warnings.push(format!("{}: {error}", link.name));
+            }
+            return;
+        }
+        // It is another interface of the same name: the old program went with the old one.
+        interface.attachment = None;
+        tracing::warn!(interface = link.name, "the interface was created anew; attaching again");
+        if let Err(error) = self.attach_now(&link.name, link) {
+            tracing::error!(interface = link.name, "cannot attach again: {error:#}");
+            if let Some(interface) = self.interfaces.named.get_mut(&link.name) {
+                interface.problem = Some(format!("{}: {error:#}", link.name));
+            }
+        }
+    }
+
+    fn removed(&mut self, link: &Link) {
+        let Some(interface) = self.interfaces.named.get_mut(&link.name) else { return };
+        if interface.link.as_ref().is_none_or(|known| known.index != link.index) {
+            return;
+        }
+        tracing::warn!(interface = link.name, "the interface is gone");
+        interface.link = None;
+        interface.attachment = None;
+        if let Err(error) = self.tables.maps_mut().set_interface(link.index, None) {
+            self.warnings.push(format!("{}: {error}", link.name));
+        }
+    }
+}

@@ -136,7 +136,9 @@ const ON_SYN: u64 = {
     row([SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR])
 };
 const ON_FIN: u64 = {
-    use State::{Close as CL, CloseWait as CW, FinWait as FW, LastAck as LA, Listen as LI, SynSent as SS, TimeWait as TW};
+    use State::{
+        Close as CL, CloseWait as CW, FinWait as FW, LastAck as LA, Listen as LI, SynSent as SS, TimeWait as TW,
+    };
     row([CL, FW, SS, TW, FW, TW, CL, CW, LA, LI, TW])
 };
 const ON_ACK: u64 = {
@@ -206,7 +208,9 @@ mod tests {
 
     #[test]
     fn syn_received_is_active_and_fin_wait_is_not() {
-        for (state, active) in [(State::SynRecv, true), (State::Established, true), (State::FinWait, false), (State::Close, false)] {
+        for (state, active) in
+            [(State::SynRecv, true), (State::Established, true), (State::FinWait, false), (State::Close, false)]
+        {
             assert_eq!(is_active(state as u8), active);
         }
     }

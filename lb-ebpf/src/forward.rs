@@ -43,11 +43,8 @@ pub fn to(ctx: &XdpContext, packet: &Packet, server: &RealServer) -> Result<Verd
 pub fn address_frame(ctx: &XdpContext, destination: u64, source: u64) -> Option<()> {
     const _: () = assert!(cfg!(target_endian = "little"), "the words are put together for little-endian machines");
     let header = parse::at::<[u32; 3]>(ctx, 0)?;
-    let words = [
-        destination as u32,
-        (destination >> 32 & 0xffff) as u32 | (source << 16) as u32,
-        (source >> 16) as u32,
-    ];
+    let words =
+        [destination as u32, (destination >> 32 & 0xffff) as u32 | (source << 16) as u32, (source >> 16) as u32];
     // SAFETY: `at` checked that the frame holds twelve bytes there.
     unsafe { header.write_unaligned(words) };
     Some(())

@@ -2,7 +2,13 @@
 //!
 //! `lvx` balances; [`pipeline`] is its whole way on one screen. `sweep` never sees the network: the control plane
 //! runs it on a piece of a table to remove what expired. This file only turns verdicts into XDP actions.
-#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(core_intrinsics), allow(internal_features, reason = "BPF has its atomics only as intrinsics"))]
+#![cfg_attr(
+    target_arch = "bpf",
+    no_std,
+    no_main,
+    feature(core_intrinsics),
+    allow(internal_features, reason = "BPF has its atomics only as intrinsics")
+)]
 #![cfg_attr(not(target_arch = "bpf"), allow(dead_code, reason = "on the host the crate is only checked"))]
 
 mod answer;

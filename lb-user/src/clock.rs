@@ -16,9 +16,7 @@ pub fn hz() -> Result<u32> {
         return Err(io::Error::last_os_error().into());
     }
     match (resolution.tv_sec, u32::try_from(resolution.tv_nsec)) {
-        (0, Ok(nanoseconds @ 500_000..=20_000_000)) => {
-            Ok((1_000_000_000 + nanoseconds / 2) / nanoseconds)
-        }
+        (0, Ok(nanoseconds @ 500_000..=20_000_000)) => Ok((1_000_000_000 + nanoseconds / 2) / nanoseconds),
         (seconds, _) => bail!("the kernel's tick is {seconds} s {} ns", resolution.tv_nsec),
     }
 }

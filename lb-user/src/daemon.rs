@@ -48,10 +48,13 @@ struct Events {
 /// Something that the start needs is missing; nothing stays attached then.
 pub async fn run(config: Config, places: &Places) -> Result<()> {
     if config.interfaces.is_empty() {
-        bail!("no interface to balance on: name one by `--interface eth0`, or by `interfaces = [\"eth0\"]` in the config file");
+        bail!(
+            "no interface to balance on: name one by `--interface eth0`, or by `interfaces = [\"eth0\"]` in the config file"
+        );
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let server = Server::bind(&places.socket).with_context(|| format!("cannot listen on {}", places.socket.display()))?;
+    let server =
+        Server::bind(&places.socket).with_context(|| format!("cannot listen on {}", places.socket.display()))?;
     let mut daemon = Daemon::start(&config, &places.state).await?;
     daemon.attach(&config).await?;
     let (calls, mut called) = mpsc::channel::<Call>(64);

@@ -270,8 +270,7 @@ fn run(program: &Xdp, frame: &[u8], ifindex: Option<u32>) -> Result<Outcome> {
     let mut out = vec![0u8; frame.len() + 256];
     // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
     let length = u32::try_from(frame.len())?;
-    let context: Vec<u8> =
-        [0, length, 0, ifindex.unwrap_or(0), 0, 0].into_iter().flat_map(u32::to_ne_bytes).collect();
+    let context: Vec<u8> = [0, length, 0, ifindex.unwrap_or(0), 0, 0].into_iter().flat_map(u32::to_ne_bytes).collect();
     let result = program
         .test_run(TestRunOptions {
             data_in: Some(frame),

@@ -3,8 +3,8 @@
 //! A scheduler is a [`Scan`] over the members of a service, newest first: a machine that looks at one member a
 //! step. The XDP program drives it by `bpf_loop`, the host by a plain loop; the decisions are the same code.
 
-pub mod pool;
 mod least;
+pub mod pool;
 mod round;
 #[cfg(test)]
 mod tests;

@@ -55,7 +55,12 @@ impl Header {
     /// From words 1 and 2.
     #[inline(always)]
     pub const fn from_words(weights: u64, count: u64) -> Self {
-        Self { max_weight: weights as u32, divisor: (weights >> 32) as u32, count: count as u32, zero: (count >> 32) as u32 }
+        Self {
+            max_weight: weights as u32,
+            divisor: (weights >> 32) as u32,
+            count: count as u32,
+            zero: (count >> 32) as u32,
+        }
     }
 
     /// As words 1 and 2.

@@ -6,10 +6,10 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
+use crate::api;
 use crate::config::{self, Config};
 use crate::daemon::{self, Places};
 use crate::dataplane::Mode;
-use crate::api;
 
 #[derive(Debug, Args)]
 pub(super) struct Run {

@@ -7,8 +7,7 @@ use crate::api::{Health, NeighbourState, ServerEntry, ServiceEntry, Status};
 /// The status as text: what is wrong first.
 pub(super) fn text(status: &Status) -> String {
     let mut out = String::new();
-    // Writing to a String cannot fail.
-    drop(write(&mut out, status));
+    write(&mut out, status).expect("writing to a String never fails");
     out
 }
 

@@ -1,8 +1,8 @@
 //! Firewall marks: whether netfilter's rules are followed, and the file's own rules.
 
 use super::Config;
-use super::section::Section;
 use super::item::Item;
+use super::section::Section;
 use crate::model::marks::{MarkRule, MarkRuleConfig};
 
 pub(super) fn read(root: &Section<'_>, config: &mut Config) {

@@ -23,8 +23,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use crate::health::{Check, Target};
 use crate::dataplane::{Mode, Sizes};
+use crate::health::{Check, Target};
 use crate::model::marks::MarkRule;
 use crate::model::{Service, Sysctls, Timeouts};
 

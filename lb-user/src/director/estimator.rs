@@ -92,7 +92,12 @@ mod tests {
         let mut estimator = Estimator::default();
         let mut shown = Vec::new();
         for step in 1..=40u64 {
-            estimator.step(Traffic { connections: 200 * step, packets: 2000 * step, bytes: 80_000 * step, reserved: 0 });
+            estimator.step(Traffic {
+                connections: 200 * step,
+                packets: 2000 * step,
+                bytes: 80_000 * step,
+                reserved: 0,
+            });
             shown.push(estimator.rates());
         }
         assert_eq!(shown[0], Rates { connections: 25, packets: 250, bytes: 10_000 });

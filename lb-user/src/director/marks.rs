@@ -60,6 +60,7 @@ impl Director {
         let outcome = compile(&self.marks.netfilter, &self.marks.own, &interfaces)
             .map_err(|error| error.to_string())
             .and_then(|nodes| self.tables.set_marks(&nodes).map_err(|refusal| refusal.to_string()));
-        self.marks.problem = outcome.err().map(|why| format!("the mark rules are as they were before the last change: {why}"));
+        self.marks.problem =
+            outcome.err().map(|why| format!("the mark rules are as they were before the last change: {why}"));
     }
 }

@@ -199,7 +199,8 @@ impl Director {
             (true, false) | (false, true) => Ok(()),
         };
         if let Err(refusal) = changed {
-            self.warnings.push(format!("{} {}: the health check's verdict has no effect: {refusal}", target.id, target.address));
+            self.warnings
+                .push(format!("{} {}: the health check's verdict has no effect: {refusal}", target.id, target.address));
             return;
         }
         if healthy {
@@ -214,7 +215,11 @@ impl Director {
     /// The checks of the servers that there are.
     pub fn checks(&self) -> Vec<(Target, Check)> {
         let exists = |target: &Target| self.model.server(&target.id, target.address, target.port).is_some();
-        self.checks.iter().filter(|(target, _)| exists(target)).map(|(target, check)| (*target, check.clone())).collect()
+        self.checks
+            .iter()
+            .filter(|(target, _)| exists(target))
+            .map(|(target, check)| (*target, check.clone()))
+            .collect()
     }
 
     /// The addresses of all servers.

@@ -95,10 +95,14 @@ mod tests {
     }
 
     fn sorted(model: &Model) -> Vec<Service> {
-        model.services().cloned().map(|mut service| {
-            service.servers.sort_by_key(|server| server.address);
-            service
-        }).collect()
+        model
+            .services()
+            .cloned()
+            .map(|mut service| {
+                service.servers.sort_by_key(|server| server.address);
+                service
+            })
+            .collect()
     }
 
     proptest! {

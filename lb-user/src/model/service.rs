@@ -128,8 +128,7 @@ pub enum SchedulerKind {
 
 impl SchedulerKind {
     /// Every scheduler, in the order of the documentation.
-    pub const ALL: [Self; 8] =
-        [Self::Rr, Self::Wrr, Self::Lc, Self::Wlc, Self::Sed, Self::Nq, Self::Fo, Self::Ovf];
+    pub const ALL: [Self; 8] = [Self::Rr, Self::Wrr, Self::Lc, Self::Wlc, Self::Sed, Self::Nq, Self::Fo, Self::Ovf];
 
     /// The name that `ipvsadm -s` knows.
     pub fn name(self) -> &'static str {

@@ -43,7 +43,9 @@ impl Model {
     /// The part of the model that a change concerns: one service, or all.
     pub fn part(&self, request: &Request) -> Self {
         let services = match request {
-            Request::AddService { service } | Request::EditService { service } => self.services.get_key_value(&service.id),
+            Request::AddService { service } | Request::EditService { service } => {
+                self.services.get_key_value(&service.id)
+            }
             Request::DeleteService { id }
             | Request::AddServer { id, .. }
             | Request::EditServer { id, .. }
@@ -160,11 +162,7 @@ impl Model {
 /// 0 keeps a value (`ip_vs_set_timeout`).
 fn merge(old: Timeouts, new: Timeouts) -> Timeouts {
     let keep = |old, new| if new == 0 { old } else { new };
-    Timeouts {
-        tcp: keep(old.tcp, new.tcp),
-        tcpfin: keep(old.tcpfin, new.tcpfin),
-        udp: keep(old.udp, new.udp),
-    }
+    Timeouts { tcp: keep(old.tcp, new.tcp), tcpfin: keep(old.tcpfin, new.tcpfin), udp: keep(old.udp, new.udp) }
 }
 
 fn check_service(service: &Service) -> Result<(), Refusal> {

@@ -49,11 +49,7 @@ pub(super) async fn follow(
     wanted: watch::Receiver<BTreeSet<IpAddr>>,
     events: mpsc::Sender<Event>,
 ) {
-    let mut follower = Follower {
-        table: Table::default(),
-        wanted,
-        events,
-    };
+    let mut follower = Follower { table: Table::default(), wanted, events };
     loop {
         let Err(end) = follower.run(session).await;
         match end {
@@ -90,14 +86,8 @@ struct Follower {
 
 impl Follower {
     async fn run(&mut self, mut session: Session) -> Result<Infallible, End> {
-        self.table.replace(
-            session.kernel.links().await?,
-            session.kernel.neighbours().await?,
-        );
-        let mut lookup = Lookup {
-            due: Some(Instant::now()),
-            took: Duration::ZERO,
-        };
+        self.table.replace(session.kernel.links().await?, session.kernel.neighbours().await?);
+        let mut lookup = Lookup { due: Some(Instant::now()), took: Duration::ZERO };
         let mut retry = Retry::new();
         loop {
             self.settle(&session.kernel).await?;
@@ -182,10 +172,7 @@ impl Follower {
 
     async fn report(&mut self) -> Result<(), End> {
         for event in self.table.take_events() {
-            self.events
-                .send(event)
-                .await
-                .map_err(|_closed| End::Unwanted)?;
+            self.events.send(event).await.map_err(|_closed| End::Unwanted)?;
         }
         Ok(())
     }

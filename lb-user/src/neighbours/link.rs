@@ -103,11 +103,7 @@ mod tests {
 
     #[test]
     fn an_interface_with_a_carrier_is_up() {
-        let up = message(
-            LinkFlags::Up | LinkFlags::Running,
-            LinkLayerType::Ether,
-            &[2, 0, 0, 0, 0, 1],
-        );
+        let up = message(LinkFlags::Up | LinkFlags::Running, LinkLayerType::Ether, &[2, 0, 0, 0, 0, 1]);
         let expected = Link {
             index: 3,
             name: "eth0".into(),
@@ -121,10 +117,7 @@ mod tests {
 
     #[test]
     fn without_a_carrier_or_switched_off_it_is_not() {
-        for (flags, state) in [
-            (LinkFlags::Up, LinkState::NoCarrier),
-            (LinkFlags::empty(), LinkState::Down),
-        ] {
+        for (flags, state) in [(LinkFlags::Up, LinkState::NoCarrier), (LinkFlags::empty(), LinkState::Down)] {
             let link = Link::from_message(&message(flags, LinkLayerType::Ether, &[0; 6]));
             assert_eq!(link.map(|link| link.state), Some(state));
         }
@@ -132,12 +125,8 @@ mod tests {
 
     #[test]
     fn only_ethernet_has_a_mac() {
-        for (layer, address) in [
-            (LinkLayerType::None, &[][..]),
-            (LinkLayerType::Loopback, &[0; 6]),
-        ] {
-            let link =
-                Link::from_message(&message(LinkFlags::Up | LinkFlags::Noarp, layer, address));
+        for (layer, address) in [(LinkLayerType::None, &[][..]), (LinkLayerType::Loopback, &[0; 6])] {
+            let link = Link::from_message(&message(LinkFlags::Up | LinkFlags::Noarp, layer, address));
             let link = link.expect("an interface");
             assert_eq!((link.mac, link.resolves), (None, false));
         }

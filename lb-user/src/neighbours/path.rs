@@ -44,18 +44,12 @@ pub enum Path {
 impl From<&Path> for NeighbourState {
     fn from(path: &Path) -> Self {
         match path {
-            Path::Reachable {
-                interface,
-                destination_mac: [a, b, c, d, e, f],
-                ..
-            } => Self::Reachable {
+            Path::Reachable { interface, destination_mac: [a, b, c, d, e, f], .. } => Self::Reachable {
                 interface: interface.clone(),
                 mac: format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
             },
             Path::Local => Self::Local,
-            Path::Unresolved { reason } => Self::Unresolved {
-                reason: reason.clone(),
-            },
+            Path::Unresolved { reason } => Self::Unresolved { reason: reason.clone() },
         }
     }
 }
@@ -79,9 +73,7 @@ fn frame(hop: &Hop, link: &Link, resolution: Resolution) -> Result<Path, String>
         return Err(not_up(link));
     }
     let Some(source_mac) = link.mac else {
-        return Err(format!(
-            "{name} has no MAC address; direct routing needs Ethernet"
-        ));
+        return Err(format!("{name} has no MAC address; direct routing needs Ethernet"));
     };
     Ok(Path::Reachable {
         ifindex: link.index,
@@ -95,26 +87,16 @@ fn frame(hop: &Hop, link: &Link, resolution: Resolution) -> Result<Path, String>
 fn destination_mac(hop: &Hop, link: &Link, resolution: Resolution) -> Result<[u8; 6], String> {
     let Link { name, .. } = link;
     if !link.resolves && !set_by_operator(link, resolution) {
-        return Err(format!(
-            "{name} has ARP off, and no permanent neighbour entry for {}",
-            hop.address
-        ));
+        return Err(format!("{name} has ARP off, and no permanent neighbour entry for {}", hop.address));
     }
-    let (protocol, family) = if hop.address.is_ipv4() {
-        ("ARP", "ipv4")
-    } else {
-        ("NDP", "ipv6")
-    };
+    let (protocol, family) = if hop.address.is_ipv4() { ("ARP", "ipv4") } else { ("NDP", "ipv6") };
     match resolution {
         Resolution::Known(known) => Ok(known.mac),
         Resolution::Resolving => Err("resolving".into()),
-        Resolution::Failed => Err(format!(
-            "no answer to {protocol} for {} on {name}",
-            hop.address
-        )),
-        Resolution::Full => Err(format!(
-            "the kernel's neighbour table is full; raise net.{family}.neigh.default.gc_thresh3"
-        )),
+        Resolution::Failed => Err(format!("no answer to {protocol} for {} on {name}", hop.address)),
+        Resolution::Full => {
+            Err(format!("the kernel's neighbour table is full; raise net.{family}.neigh.default.gc_thresh3"))
+        }
     }
 }
 
@@ -138,21 +120,11 @@ mod tests {
     const OWN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 
     fn eth0() -> Link {
-        Link {
-            index: 3,
-            name: "eth0".into(),
-            mac: Some(OWN_MAC),
-            mtu: 1500,
-            state: LinkState::Up,
-            resolves: true,
-        }
+        Link { index: 3, name: "eth0".into(), mac: Some(OWN_MAC), mtu: 1500, state: LinkState::Up, resolves: true }
     }
 
     fn via(next_hop: &str) -> Route {
-        Route::Via(Hop {
-            ifindex: 3,
-            address: next_hop.parse().expect("an address"),
-        })
+        Route::Via(Hop { ifindex: 3, address: next_hop.parse().expect("an address") })
     }
 
     fn known(mac: [u8; 6], trust: Trust) -> Resolution {
@@ -179,35 +151,21 @@ mod tests {
     #[test]
     fn a_known_mac_on_an_interface_that_is_up_is_a_way_however_old_it_is() {
         for trust in [Trust::Permanent, Trust::Confirmed, Trust::Old] {
-            assert_eq!(
-                decide(&via("10.0.0.9"), Some(&eth0()), known(SERVER_MAC, trust)),
-                reachable()
-            );
+            assert_eq!(decide(&via("10.0.0.9"), Some(&eth0()), known(SERVER_MAC, trust)), reachable());
         }
     }
 
     #[test]
     fn the_directors_own_address_is_local_whatever_else() {
-        assert_eq!(
-            decide(&Route::Local, None, Resolution::Resolving),
-            Path::Local
-        );
+        assert_eq!(decide(&Route::Local, None, Resolution::Resolving), Path::Local);
     }
 
     #[test]
     fn without_a_mac_the_reason_is_told() {
         for (next_hop, resolution, expected) in [
             ("10.0.0.9", Resolution::Resolving, "resolving"),
-            (
-                "10.0.0.9",
-                Resolution::Failed,
-                "no answer to ARP for 10.0.0.9 on eth0",
-            ),
-            (
-                "fd00::9",
-                Resolution::Failed,
-                "no answer to NDP for fd00::9 on eth0",
-            ),
+            ("10.0.0.9", Resolution::Failed, "no answer to ARP for 10.0.0.9 on eth0"),
+            ("fd00::9", Resolution::Failed, "no answer to NDP for fd00::9 on eth0"),
             (
                 "10.0.0.9",
                 Resolution::Full,
@@ -221,71 +179,31 @@ mod tests {
     #[test]
     fn an_interface_that_cannot_send_is_the_reason_even_if_its_route_went_with_it() {
         let no_route = Route::None("no route to 10.0.0.9".into());
-        for (state, expected) in [
-            (LinkState::Down, "eth0 is down"),
-            (LinkState::NoCarrier, "eth0 has no carrier"),
-        ] {
+        for (state, expected) in [(LinkState::Down, "eth0 is down"), (LinkState::NoCarrier, "eth0 has no carrier")] {
             let link = Link { state, ..eth0() };
-            assert_eq!(
-                reason(
-                    &via("10.0.0.9"),
-                    Some(&link),
-                    known(SERVER_MAC, Trust::Confirmed)
-                ),
-                expected
-            );
-            assert_eq!(
-                reason(&no_route, Some(&link), Resolution::Resolving),
-                expected
-            );
+            assert_eq!(reason(&via("10.0.0.9"), Some(&link), known(SERVER_MAC, Trust::Confirmed)), expected);
+            assert_eq!(reason(&no_route, Some(&link), Resolution::Resolving), expected);
         }
         for link in [None, Some(&eth0())] {
-            assert_eq!(
-                reason(&no_route, link, Resolution::Resolving),
-                "no route to 10.0.0.9"
-            );
+            assert_eq!(reason(&no_route, link, Resolution::Resolving), "no route to 10.0.0.9");
         }
-        assert_eq!(
-            reason(&via("10.0.0.9"), None, Resolution::Resolving),
-            "interface 3 is not there"
-        );
+        assert_eq!(reason(&via("10.0.0.9"), None, Resolution::Resolving), "interface 3 is not there");
     }
 
     #[test]
     fn a_tunnel_has_no_mac_to_send_from() {
-        let tunnel = Link {
-            name: "tun0".into(),
-            mac: None,
-            resolves: false,
-            ..eth0()
-        };
+        let tunnel = Link { name: "tun0".into(), mac: None, resolves: false, ..eth0() };
         let expected = "tun0 has no MAC address; direct routing needs Ethernet";
-        assert_eq!(
-            reason(&via("10.0.0.9"), Some(&tunnel), Resolution::Resolving),
-            expected
-        );
+        assert_eq!(reason(&via("10.0.0.9"), Some(&tunnel), Resolution::Resolving), expected);
     }
 
     #[test]
     fn without_arp_only_the_operators_entry_counts() {
-        let mute = Link {
-            resolves: false,
-            ..eth0()
-        };
-        assert_eq!(
-            decide(
-                &via("10.0.0.9"),
-                Some(&mute),
-                known(SERVER_MAC, Trust::Permanent)
-            ),
-            reachable()
-        );
-        for resolution in [
-            Resolution::Resolving,
-            Resolution::Failed,
-            known(SERVER_MAC, Trust::Old),
-            known(OWN_MAC, Trust::Permanent),
-        ] {
+        let mute = Link { resolves: false, ..eth0() };
+        assert_eq!(decide(&via("10.0.0.9"), Some(&mute), known(SERVER_MAC, Trust::Permanent)), reachable());
+        for resolution in
+            [Resolution::Resolving, Resolution::Failed, known(SERVER_MAC, Trust::Old), known(OWN_MAC, Trust::Permanent)]
+        {
             let expected = "eth0 has ARP off, and no permanent neighbour entry for 10.0.0.9";
             assert_eq!(reason(&via("10.0.0.9"), Some(&mute), resolution), expected);
         }
@@ -293,10 +211,7 @@ mod tests {
 
     #[test]
     fn status_shows_the_mac_in_colons() {
-        let expected = NeighbourState::Reachable {
-            interface: "eth0".into(),
-            mac: "02:00:00:00:00:09".into(),
-        };
+        let expected = NeighbourState::Reachable { interface: "eth0".into(), mac: "02:00:00:00:00:09".into() };
         assert_eq!(NeighbourState::from(&reachable()), expected);
     }
 }

@@ -62,30 +62,22 @@ impl Entry {
         let mut address = None;
         let mut mac = None;
         for attribute in &message.attributes {
-            if let NeighbourAttribute::Destination(NeighbourAddress::Inet(destination)) = attribute
-            {
+            if let NeighbourAttribute::Destination(NeighbourAddress::Inet(destination)) = attribute {
                 address = Some(IpAddr::V4(*destination));
-            } else if let NeighbourAttribute::Destination(NeighbourAddress::Inet6(destination)) =
-                attribute
-            {
+            } else if let NeighbourAttribute::Destination(NeighbourAddress::Inet6(destination)) = attribute {
                 address = Some(IpAddr::V6(*destination));
             } else if let NeighbourAttribute::LinkLayerAddress(bytes) = attribute {
                 mac = bytes.as_slice().try_into().ok();
             }
         }
-        let hop = Hop {
-            ifindex: message.header.ifindex,
-            address: address?,
-        };
+        let hop = Hop { ifindex: message.header.ifindex, address: address? };
         Some((hop, Self::new(message.header.state, mac)))
     }
 
     fn new(state: NeighbourState, mac: Option<[u8; 6]>) -> Self {
         let trust = match state {
             NeighbourState::Permanent | NeighbourState::Noarp => Trust::Permanent,
-            NeighbourState::Reachable | NeighbourState::Delay | NeighbourState::Probe => {
-                Trust::Confirmed
-            }
+            NeighbourState::Reachable | NeighbourState::Delay | NeighbourState::Probe => Trust::Confirmed,
             NeighbourState::Stale => Trust::Old,
             NeighbourState::Failed => return Self::Failed,
             NeighbourState::Incomplete | NeighbourState::None | NeighbourState::Other(_) | _ => {
@@ -105,10 +97,7 @@ impl Resolution {
         match (entry, self) {
             (Some(Entry::Known(known)), _) => Self::Known(known),
             (Some(Entry::Failed), _) => Self::Failed,
-            (Some(Entry::Incomplete) | None, Self::Known(known)) => Self::Known(Known {
-                trust: Trust::Old,
-                ..known
-            }),
+            (Some(Entry::Incomplete) | None, Self::Known(known)) => Self::Known(Known { trust: Trust::Old, ..known }),
             (Some(Entry::Incomplete), Self::Full) => Self::Resolving,
             (Some(Entry::Incomplete) | None, Self::Resolving | Self::Failed | Self::Full) => self,
         }
@@ -121,13 +110,7 @@ impl Resolution {
 
     /// Whether the kernel should be asked to look whether the MAC address is still right.
     pub(super) fn is_old(self) -> bool {
-        matches!(
-            self,
-            Self::Known(Known {
-                trust: Trust::Old,
-                ..
-            })
-        )
+        matches!(self, Self::Known(Known { trust: Trust::Old, .. }))
     }
 }
 
@@ -144,59 +127,19 @@ mod tests {
     #[test]
     fn states_of_the_kernel_are_read_as_what_they_are_worth() {
         for (state, entry) in [
-            (
-                NeighbourState::Permanent,
-                Entry::Known(Known {
-                    mac: MAC,
-                    trust: Trust::Permanent,
-                }),
-            ),
-            (
-                NeighbourState::Noarp,
-                Entry::Known(Known {
-                    mac: MAC,
-                    trust: Trust::Permanent,
-                }),
-            ),
-            (
-                NeighbourState::Reachable,
-                Entry::Known(Known {
-                    mac: MAC,
-                    trust: Trust::Confirmed,
-                }),
-            ),
-            (
-                NeighbourState::Delay,
-                Entry::Known(Known {
-                    mac: MAC,
-                    trust: Trust::Confirmed,
-                }),
-            ),
-            (
-                NeighbourState::Probe,
-                Entry::Known(Known {
-                    mac: MAC,
-                    trust: Trust::Confirmed,
-                }),
-            ),
-            (
-                NeighbourState::Stale,
-                Entry::Known(Known {
-                    mac: MAC,
-                    trust: Trust::Old,
-                }),
-            ),
+            (NeighbourState::Permanent, Entry::Known(Known { mac: MAC, trust: Trust::Permanent })),
+            (NeighbourState::Noarp, Entry::Known(Known { mac: MAC, trust: Trust::Permanent })),
+            (NeighbourState::Reachable, Entry::Known(Known { mac: MAC, trust: Trust::Confirmed })),
+            (NeighbourState::Delay, Entry::Known(Known { mac: MAC, trust: Trust::Confirmed })),
+            (NeighbourState::Probe, Entry::Known(Known { mac: MAC, trust: Trust::Confirmed })),
+            (NeighbourState::Stale, Entry::Known(Known { mac: MAC, trust: Trust::Old })),
             (NeighbourState::Incomplete, Entry::Incomplete),
             (NeighbourState::None, Entry::Incomplete),
             (NeighbourState::Failed, Entry::Failed),
         ] {
             assert_eq!(Entry::new(state, Some(MAC)), entry, "{state:?}");
         }
-        assert_eq!(
-            Entry::new(NeighbourState::Noarp, None),
-            Entry::Incomplete,
-            "a tunnel's neighbour has no MAC"
-        );
+        assert_eq!(Entry::new(NeighbourState::Noarp, None), Entry::Incomplete, "a tunnel's neighbour has no MAC");
     }
 
     #[test]
@@ -209,24 +152,16 @@ mod tests {
 
     #[test]
     fn silence_lasts_until_somebody_answers() {
-        let asked_again = Resolution::Failed
-            .after(Some(Entry::Incomplete))
-            .after(None);
+        let asked_again = Resolution::Failed.after(Some(Entry::Incomplete)).after(None);
         assert_eq!(asked_again, Resolution::Failed);
-        let answer = Entry::Known(Known {
-            mac: MAC,
-            trust: Trust::Confirmed,
-        });
+        let answer = Entry::Known(Known { mac: MAC, trust: Trust::Confirmed });
         assert_eq!(asked_again.after(Some(answer)), known(Trust::Confirmed));
     }
 
     #[test]
     fn a_full_table_is_told_until_there_is_room() {
         assert_eq!(Resolution::Full.after(None), Resolution::Full);
-        assert_eq!(
-            Resolution::Full.after(Some(Entry::Incomplete)),
-            Resolution::Resolving
-        );
+        assert_eq!(Resolution::Full.after(Some(Entry::Incomplete)), Resolution::Resolving);
     }
 
     #[test]
@@ -239,11 +174,7 @@ mod tests {
             (known(Trust::Confirmed), false, false),
             (known(Trust::Permanent), false, false),
         ] {
-            assert_eq!(
-                (resolution.is_unknown(), resolution.is_old()),
-                (unknown, old),
-                "{resolution:?}"
-            );
+            assert_eq!((resolution.is_unknown(), resolution.is_old()), (unknown, old), "{resolution:?}");
         }
     }
 }

@@ -3,9 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use rtnetlink::packet_route::route::{
-    RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia,
-};
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia};
 
 /// Whom a frame is addressed to: a neighbour on an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,10 +49,7 @@ impl Route {
             }
         }
         match egress {
-            Some(ifindex) => Self::Via(Hop {
-                ifindex,
-                address: next_hop,
-            }),
+            Some(ifindex) => Self::Via(Hop { ifindex, address: next_hop }),
             None => Self::None(format!("the route to {address} names no interface")),
         }
     }
@@ -90,49 +85,31 @@ mod tests {
     }
 
     fn via(next_hop: &str) -> Route {
-        Route::Via(Hop {
-            ifindex: 7,
-            address: address(next_hop),
-        })
+        Route::Via(Hop { ifindex: 7, address: address(next_hop) })
     }
 
     #[test]
     fn on_link_the_next_hop_is_the_server() {
-        assert_eq!(
-            route(RouteType::Unicast, vec![RouteAttribute::Oif(7)]),
-            via(SERVER)
-        );
+        assert_eq!(route(RouteType::Unicast, vec![RouteAttribute::Oif(7)]), via(SERVER));
     }
 
     #[test]
     fn behind_a_gateway_it_is_the_gateway_of_either_family() {
         let old = RouteAttribute::Gateway(RouteAddress::from(address("10.0.0.1")));
-        assert_eq!(
-            route(RouteType::Unicast, vec![old, RouteAttribute::Oif(7)]),
-            via("10.0.0.1")
-        );
+        assert_eq!(route(RouteType::Unicast, vec![old, RouteAttribute::Oif(7)]), via("10.0.0.1"));
         let new = RouteAttribute::Via(RouteVia::from(address("fe80::1")));
-        assert_eq!(
-            route(RouteType::Unicast, vec![RouteAttribute::Oif(7), new]),
-            via("fe80::1")
-        );
+        assert_eq!(route(RouteType::Unicast, vec![RouteAttribute::Oif(7), new]), via("fe80::1"));
     }
 
     #[test]
     fn the_directors_own_address_is_local() {
-        assert_eq!(
-            route(RouteType::Local, vec![RouteAttribute::Oif(1)]),
-            Route::Local
-        );
+        assert_eq!(route(RouteType::Local, vec![RouteAttribute::Oif(1)]), Route::Local);
     }
 
     #[test]
     fn a_broadcast_address_has_no_way() {
         let expected = Route::None("the route to 10.1.0.9 is no unicast route".into());
-        assert_eq!(
-            route(RouteType::Broadcast, vec![RouteAttribute::Oif(7)]),
-            expected
-        );
+        assert_eq!(route(RouteType::Broadcast, vec![RouteAttribute::Oif(7)]), expected);
     }
 
     #[test]

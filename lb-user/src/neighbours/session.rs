@@ -59,17 +59,10 @@ impl Session {
     /// Subscribes. What changes from now on is notified.
     pub(super) fn open() -> io::Result<Self> {
         let (mut connection, _, notifications) = rtnetlink::new_multicast_connection(&GROUPS)?;
-        connection
-            .socket_mut()
-            .socket_mut()
-            .set_rx_buf_sz(NOTIFICATIONS)?;
+        connection.socket_mut().socket_mut().set_rx_buf_sz(NOTIFICATIONS)?;
         let mut socket = JoinSet::new();
         socket.spawn(connection);
-        Ok(Self {
-            kernel: Kernel::open()?,
-            notifications,
-            _socket: socket,
-        })
+        Ok(Self { kernel: Kernel::open()?, notifications, _socket: socket })
     }
 
     /// The next change.

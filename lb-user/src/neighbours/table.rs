@@ -48,18 +48,9 @@ struct Neighbour {
 impl Table {
     /// Forgets the addresses that are not in `addresses`.
     pub(super) fn retain(&mut self, addresses: &BTreeSet<IpAddr>) {
-        let gone: Vec<IpAddr> = self
-            .targets
-            .keys()
-            .filter(|address| !addresses.contains(address))
-            .copied()
-            .collect();
+        let gone: Vec<IpAddr> = self.targets.keys().filter(|address| !addresses.contains(address)).copied().collect();
         for address in gone {
-            if let Some(Target {
-                route: Route::Via(hop),
-                ..
-            }) = self.targets.remove(&address)
-            {
+            if let Some(Target { route: Route::Via(hop), .. }) = self.targets.remove(&address) {
                 self.leave(hop, address);
             }
         }
@@ -67,11 +58,7 @@ impl Table {
 
     /// Those of `addresses` that have no route yet.
     pub(super) fn without_route(&self, addresses: &BTreeSet<IpAddr>) -> Vec<IpAddr> {
-        addresses
-            .iter()
-            .filter(|address| !self.targets.contains_key(address))
-            .copied()
-            .collect()
+        addresses.iter().filter(|address| !self.targets.contains_key(address)).copied().collect()
     }
 
     /// The route to an address is this; it is watched from now on.
@@ -90,14 +77,7 @@ impl Table {
                 self.leave(hop, address);
             }
         }
-        self.targets.insert(
-            address,
-            Target {
-                route,
-                last_egress,
-                path,
-            },
-        );
+        self.targets.insert(address, Target { route, last_egress, path });
         self.report(address);
     }
 
@@ -124,11 +104,7 @@ impl Table {
     /// The kernel has no room for an entry for `hop`.
     pub(super) fn refused(&mut self, hop: Hop) {
         self.full = true;
-        if self
-            .hops
-            .get(&hop)
-            .is_some_and(|neighbour| neighbour.resolution.is_unknown())
-        {
+        if self.hops.get(&hop).is_some_and(|neighbour| neighbour.resolution.is_unknown()) {
             self.resolved(hop, Resolution::Full);
         }
     }
@@ -140,16 +116,13 @@ impl Table {
         if old.as_ref() == Some(&link) {
             return false;
         }
-        let came_up = link.state == LinkState::Up
-            && old.as_ref().is_none_or(|old| old.state != LinkState::Up);
+        let came_up = link.state == LinkState::Up && old.as_ref().is_none_or(|old| old.state != LinkState::Up);
         if let Some(old) = old.filter(|old| old.name != link.name) {
             self.events.push(Event::Link(LinkEvent::Removed(old)));
         }
         self.events.push(Event::Link(LinkEvent::Changed(link)));
         if came_up {
-            self.ask(|hop, resolution| {
-                hop.ifindex == index && (resolution.is_unknown() || resolution.is_old())
-            });
+            self.ask(|hop, resolution| hop.ifindex == index && (resolution.is_unknown() || resolution.is_old()));
         }
         self.report_all(|target| target.last_egress == Some(index));
         true
@@ -168,24 +141,14 @@ impl Table {
     /// Replaces interfaces and neighbours by what the kernel has now. Routes are looked up anew by the caller.
     pub(super) fn replace(&mut self, links: Vec<Link>, entries: BTreeMap<Hop, Entry>) {
         let present: BTreeSet<u32> = links.iter().map(|link| link.index).collect();
-        let gone: Vec<u32> = self
-            .links
-            .keys()
-            .filter(|index| !present.contains(index))
-            .copied()
-            .collect();
+        let gone: Vec<u32> = self.links.keys().filter(|index| !present.contains(index)).copied().collect();
         for index in gone {
             self.unlink(index);
         }
         for link in links {
             self.link(link);
         }
-        let known: BTreeSet<Hop> = self
-            .entries
-            .keys()
-            .chain(self.hops.keys())
-            .copied()
-            .collect();
+        let known: BTreeSet<Hop> = self.entries.keys().chain(self.hops.keys()).copied().collect();
         for hop in known.into_iter().filter(|hop| !entries.contains_key(hop)) {
             self.neighbour(hop, None);
         }
@@ -234,10 +197,7 @@ impl Table {
     }
 
     fn ask(&mut self, which: impl Fn(&Hop, Resolution) -> bool) {
-        let due = self
-            .hops
-            .iter()
-            .filter(|(hop, neighbour)| which(hop, neighbour.resolution));
+        let due = self.hops.iter().filter(|(hop, neighbour)| which(hop, neighbour.resolution));
         self.questions.extend(due.map(|(hop, _)| *hop));
     }
 
@@ -247,10 +207,7 @@ impl Table {
             if resolution.is_unknown() || resolution.is_old() {
                 self.questions.insert(hop);
             }
-            Neighbour {
-                resolution,
-                targets: BTreeSet::new(),
-            }
+            Neighbour { resolution, targets: BTreeSet::new() }
         });
         neighbour.targets.insert(address);
     }
@@ -278,12 +235,8 @@ impl Table {
     }
 
     fn report_all(&mut self, which: impl Fn(&Target) -> bool) {
-        let addresses: Vec<IpAddr> = self
-            .targets
-            .iter()
-            .filter(|(_, target)| which(target))
-            .map(|(address, _)| *address)
-            .collect();
+        let addresses: Vec<IpAddr> =
+            self.targets.iter().filter(|(_, target)| which(target)).map(|(address, _)| *address).collect();
         for address in addresses {
             self.report(address);
         }
@@ -296,17 +249,13 @@ impl Table {
         };
         let link = target.last_egress.and_then(|index| self.links.get(&index));
         let resolution = match &target.route {
-            Route::Via(hop) => self
-                .hops
-                .get(hop)
-                .map_or(Resolution::Resolving, |neighbour| neighbour.resolution),
+            Route::Via(hop) => self.hops.get(hop).map_or(Resolution::Resolving, |neighbour| neighbour.resolution),
             Route::Local | Route::None(_) => Resolution::Resolving,
         };
         let path = decide(&target.route, link, resolution);
         if target.path.as_ref() != Some(&path) {
             target.path = Some(path.clone());
-            self.events
-                .push(Event::Neighbour(NeighbourEvent { address, path }));
+            self.events.push(Event::Neighbour(NeighbourEvent { address, path }));
         }
     }
 }

@@ -6,12 +6,12 @@ use anyhow::Result;
 use aya::Ebpf;
 use aya::maps::{HashMap, Map, MapData};
 use lb_common::flow::{Flow, Word};
+use lb_common::maps as names;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer, mac_word};
 use lb_common::service::{Service, ServiceKey, Traffic};
 use lb_common::settings::Settings;
 use lb_common::table::{self, Tags, WAYS, WAYS_PER_WORD};
-use lb_common::maps as names;
 
 use super::maps::{FlowTable, Maps};
 use super::shared::{Plain, Shared};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use lb_common::real_server::{Counts, RealServer, flags, mac_word};
+use lb_common::real_server::{self, Counts, RealServer, flags, mac_word};
 use lb_common::service::Traffic;
 
 use super::RealId;
@@ -117,7 +117,13 @@ impl Reals {
 
     /// The slot of a server that joins a service: its old one, connections and all, if it was removed a while ago
     /// (`ip_vs_trash_get_dest`). Nothing refers to it yet.
-    pub(super) fn join(&mut self, maps: &mut impl Maps, id: &RealId, service: u32, server: &model::RealServer) -> Option<u32> {
+    pub(super) fn join(
+        &mut self,
+        maps: &mut impl Maps,
+        id: &RealId,
+        service: u32,
+        server: &model::RealServer,
+    ) -> Option<u32> {
         let (index, mut real) = match self.removed.remove(id) {
             Some(removed) => (removed.real, maps.real(removed.real)),
             None => {
@@ -153,12 +159,10 @@ impl Reals {
         configure(&mut real, server);
         maps.set_real(index, &real);
         // `__ip_vs_update_dest`: a raised upper threshold ends an overload, a lower one starts it.
-        let mut counts = maps.counts(index);
-        let total = counts.active.wrapping_add(counts.inactive);
-        let overloaded = u64::from(lb_common::real_server::overloads(&real, total));
-        if counts.overloaded != overloaded {
-            counts.overloaded = overloaded;
-            maps.set_overloaded(index, overloaded != 0);
+        let counts = maps.counts(index);
+        let overloaded = real_server::overloads(&real, counts.active.wrapping_add(counts.inactive));
+        if (counts.overloaded != 0) != overloaded {
+            maps.set_overloaded(index, overloaded);
         }
     }
 

@@ -84,7 +84,9 @@ impl<M: Maps> Tables<M> {
         if !self.services.contains_key(id) {
             return Err(Refusal::NoSuchService);
         }
-        self.maps.set_key(&key(id), None).map_err(|error| Refusal::Other(format!("cannot remove the service: {error}")))?;
+        self.maps
+            .set_key(&key(id), None)
+            .map_err(|error| Refusal::Other(format!("cannot remove the service: {error}")))?;
         let Some(entry) = self.services.remove(id) else { return Err(Refusal::NoSuchService) };
         for member in &entry.members {
             let (address, port) = member.address;
@@ -152,7 +154,8 @@ impl<M: Maps> Tables<M> {
 
     /// A server's connections, and what passed to it; `None` if it is in no pool and was forgotten.
     pub fn server(&self, id: &ServiceId, server: &Address) -> Option<(u32, Counts, Traffic)> {
-        let member = self.services.get(id).and_then(|entry| entry.members.iter().find(|member| member.address == *server));
+        let member =
+            self.services.get(id).and_then(|entry| entry.members.iter().find(|member| member.address == *server));
         let real = member.map(|member| member.real).or_else(|| self.reals.slot(&(*id, server.0, server.1)))?;
         Some((real, self.maps.counts(real), self.reals.traffic(&self.maps, real)))
     }

@@ -48,10 +48,7 @@ impl Netns {
 
     /// Joins it to `other` by a pair of interfaces, both up, with these addresses.
     pub(crate) fn link(&self, name: &str, addresses: &[&str], other: &Self, others: &[&str]) {
-        self.ip(&format!(
-            "link add {name} type veth peer name {name} netns {}",
-            other.0
-        ));
+        self.ip(&format!("link add {name} type veth peer name {name} netns {}", other.0));
         for (netns, addresses) in [(self, addresses), (other, others)] {
             for address in addresses {
                 // An IPv6 address is of use at once without the search for duplicates.
@@ -65,10 +62,7 @@ impl Netns {
     /// The MAC address of an interface in it.
     pub(crate) fn mac(&self, name: &str) -> [u8; 6] {
         let shown = self.ip(&format!("-o link show {name}"));
-        let text = shown
-            .split_whitespace()
-            .skip_while(|word| *word != "link/ether")
-            .nth(1);
+        let text = shown.split_whitespace().skip_while(|word| *word != "link/ether").nth(1);
         parse_mac(text.expect("a MAC address"))
     }
 
@@ -81,12 +75,8 @@ impl Netns {
                 // SAFETY: the descriptor is open, and setns moves only this thread, which ends with the test.
                 let moved = unsafe { libc::setns(netns.as_raw_fd(), libc::CLONE_NEWNET) };
                 assert_eq!(moved, 0, "{}", io::Error::last_os_error());
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build();
-                runtime
-                    .expect("a runtime")
-                    .block_on(async { test(Watcher::new()).await });
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.expect("a runtime").block_on(async { test(Watcher::new()).await });
             });
             inside.join()
         });
@@ -96,9 +86,7 @@ impl Netns {
 
 impl Drop for Netns {
     fn drop(&mut self) {
-        let deleted = Command::new("ip")
-            .args(["netns", "delete", &self.0])
-            .status();
+        let deleted = Command::new("ip").args(["netns", "delete", &self.0]).status();
         if !deleted.as_ref().is_ok_and(process::ExitStatus::success) {
             eprintln!("namespace {} is left behind: {deleted:?}", self.0);
         }
@@ -119,12 +107,7 @@ impl Watcher {
     fn new() -> Self {
         let (sender, events) = mpsc::channel(1024);
         let handle = neighbours::spawn(sender).expect("netlink sockets");
-        Self {
-            handle,
-            events,
-            paths: BTreeMap::new(),
-            links: BTreeMap::new(),
-        }
+        Self { handle, events, paths: BTreeMap::new(), links: BTreeMap::new() }
     }
 
     /// Watches these addresses.
@@ -140,10 +123,7 @@ impl Watcher {
             match timeout_at(deadline, self.events.recv()).await {
                 Ok(Some(event)) => self.take(event),
                 Ok(None) => panic!("the task ended; waited for: {what}"),
-                Err(_) => panic!(
-                    "waited in vain for: {what}; {:?} {:?}",
-                    self.paths, self.links
-                ),
+                Err(_) => panic!("waited in vain for: {what}; {:?} {:?}", self.paths, self.links),
             }
         }
     }
@@ -152,11 +132,7 @@ impl Watcher {
     pub(crate) async fn reaches(&mut self, address: &str, interface: &str, mac: [u8; 6]) {
         let what = format!("{address} by {mac:02x?} through {interface}");
         self.until(&what, |watcher| {
-            let Some(Path::Reachable {
-                interface: egress,
-                destination_mac,
-                ..
-            }) = watcher.paths.get(&ip(address))
+            let Some(Path::Reachable { interface: egress, destination_mac, .. }) = watcher.paths.get(&ip(address))
             else {
                 return false;
             };
@@ -167,13 +143,8 @@ impl Watcher {
 
     /// Waits until `address` is not reached for this reason.
     pub(crate) async fn misses(&mut self, address: &str, reason: &str) {
-        let expected = Path::Unresolved {
-            reason: reason.into(),
-        };
-        self.until(reason, |watcher| {
-            watcher.paths.get(&ip(address)) == Some(&expected)
-        })
-        .await;
+        let expected = Path::Unresolved { reason: reason.into() };
+        self.until(reason, |watcher| watcher.paths.get(&ip(address)) == Some(&expected)).await;
     }
 
     fn take(&mut self, event: Event) {
@@ -198,18 +169,12 @@ pub(crate) fn ip(text: &str) -> IpAddr {
 
 /// A MAC address from its text.
 pub(crate) fn parse_mac(text: &str) -> [u8; 6] {
-    let bytes: Vec<u8> = text
-        .split(':')
-        .map(|byte| u8::from_str_radix(byte, 16).expect("a byte"))
-        .collect();
+    let bytes: Vec<u8> = text.split(':').map(|byte| u8::from_str_radix(byte, 16).expect("a byte")).collect();
     bytes.try_into().expect("six bytes")
 }
 
 fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .expect("iproute2");
+    let output = Command::new(program).args(arguments).output().expect("iproute2");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()

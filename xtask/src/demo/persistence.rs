@@ -86,8 +86,8 @@ pub(super) fn ipv6(show: &mut Show<'_>) -> Result<()> {
     show.fresh()?;
     show.operator(&[
         "ipvsadm -A -t [2001:db8:100::1]:0 -s wrr -p 3600",
-        "ipvsadm -a -t [2001:db8:100::1]:0 -r [2001:db8:100::10] -g -w 2",
-        "ipvsadm -a -t [2001:db8:100::1]:0 -r [2001:db8:100::11] -g -w 1",
+        "ipvsadm -a -t [2001:db8:100::1]:0 -r 2001:db8:100::10 -g -w 2",
+        "ipvsadm -a -t [2001:db8:100::1]:0 -r 2001:db8:100::11 -g -w 1",
     ])?;
     let clients = show.arms.clients(true);
     let visits = Visits::to_ports(show.lab, &clients[..6], &[80, 443, 80])?;
@@ -99,8 +99,8 @@ pub(super) fn ipv6(show: &mut Show<'_>) -> Result<()> {
         "ip6tables -t mangle -A PREROUTING -d 2001:db8:100::1 -i eth0 -p tcp --dport 80 -j MARK --set-mark 8",
         "ip6tables -t mangle -A PREROUTING -d 2001:db8:100::1 -i eth0 -p tcp --dport 443 -j MARK --set-mark 8",
         "ipvsadm -A -f 8 -6 -s rr -p 600",
-        "ipvsadm -a -f 8 -6 -r [2001:db8:100::20] -g",
-        "ipvsadm -a -f 8 -6 -r [2001:db8:100::21] -g",
+        "ipvsadm -a -f 8 -6 -r 2001:db8:100::20 -g",
+        "ipvsadm -a -f 8 -6 -r 2001:db8:100::21 -g",
     ])?;
     marks_followed(show, 2)?;
     let visits = Visits::to_ports(show.lab, &clients[..4], &[80, 443, 80])?;

@@ -52,7 +52,11 @@ impl Default for TestDirector {
         let idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match idle {
             Some(director) => Self::of(director, true),
-            None => Self { usual: true, ..Self::configured(&Config { sizes: USUAL, ..Config::default() }) },
+            None => {
+                let mut director = Self::new(USUAL);
+                director.usual = true;
+                director
+            }
         }
     }
 }

@@ -282,8 +282,3 @@ fn run(program: &Xdp, frame: &[u8], ifindex: Option<u32>) -> Result<Outcome> {
     out.truncate(result.data_size_out as usize);
     Ok(Outcome { action: result.return_value, frame: out })
 }
-impl DataPlane { pub fn time_frame(&mut self, frame:&[u8], ifindex:u32, repeat:u32)->Result<u64>{
- let p=program(&mut self.ebpf,"lvx")?; let mut out=vec![0u8;frame.len()+256];
- let context: Vec<u8> = [0, frame.len() as u32, 0, ifindex, 0, 0].into_iter().flat_map(u32::to_ne_bytes).collect();
- Ok(p.test_run(TestRunOptions{data_in:Some(frame),data_out:Some(&mut out),ctx_in:Some(&context),repeat,..TestRunOptions::new()})?.duration.as_nanos() as u64) }
- pub fn insns(&mut self)->Result<(Option<u32>,u32)>{ let i=program(&mut self.ebpf,"lvx")?.info()?; Ok((i.verified_instruction_count(), i.size_jitted())) } }

@@ -1,14 +1,13 @@
 //! The tables of `-L`, byte for byte (`ipvsadm.c: print_title`, `print_service_entry`).
 
-use std::fmt::Write;
 use std::net::Ipv4Addr;
 
 use super::legality::Given;
-use super::names::{Names, Transport, cut, printed};
+use super::names::{Names, cut, printed};
 use super::options::Kind;
 use super::order;
 use crate::api::{Counters, Health, Rates, ServerEntry, ServiceEntry};
-use crate::model::{Family, ForwardingMethod, Netmask, Protocol, Service, ServiceId};
+use crate::model::{Family, ForwardingMethod, Netmask, Service, ServiceId};
 
 /// Which table is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,7 +125,7 @@ fn service_name(id: ServiceId, numeric: bool, names: &dyn Names) -> String {
         ServiceId::Mark { mark, family: Family::Inet } => format!("FWM  {}", mark.cast_signed()),
         ServiceId::Mark { mark, family: Family::Inet6 } => format!("FWM  {} IPv6", mark.cast_signed()),
         ServiceId::Address { protocol, vip, port } => {
-            let endpoint = printed(vip, port, Some(transport(protocol)), numeric, names);
+            let endpoint = printed(vip, port, Some(protocol.into()), numeric, names);
             let name = format!("{:<4} {endpoint}", protocol.to_string());
             if vip.is_ipv4() { cut(&name, 33) } else { name }
         }
@@ -135,12 +134,10 @@ fn service_name(id: ServiceId, numeric: bool, names: &dyn Names) -> String {
 
 /// Scheduler and flags of a service.
 fn scheduling(service: &Service) -> String {
-    let mut out = service.scheduler.name().to_owned();
+    let mut out = service.scheduler.to_string();
     if let Some(persistence) = service.persistence {
-        let _infallible = write!(out, " persistent {}", persistence.timeout);
-        if let Some(mask) = mask_unless_host(service.netmask) {
-            let _infallible = write!(out, " mask {mask}");
-        }
+        out.push_str(&format!(" persistent {}", persistence.timeout));
+        out.extend(mask_unless_host(service.netmask).map(|mask| format!(" mask {mask}")));
     }
     if service.one_packet {
         out.push_str(" ops");
@@ -192,18 +189,10 @@ fn server_line(id: ServiceId, entry: &ServerEntry, format: Format, names: &dyn N
 /// `address:port` of a real server. A mark has no protocol, and so the ports of its servers have no names.
 pub(super) fn server_name(id: ServiceId, entry: &ServerEntry, numeric: bool, names: &dyn Names) -> String {
     let transport = match id {
-        ServiceId::Address { protocol, .. } => Some(transport(protocol)),
+        ServiceId::Address { protocol, .. } => Some(protocol.into()),
         ServiceId::Mark { .. } => None,
     };
     printed(entry.server.address, entry.server.port, transport, numeric, names)
-}
-
-/// The protocol of a service, as names are looked up by it.
-pub(super) fn transport(protocol: Protocol) -> Transport {
-    match protocol {
-        Protocol::Tcp => Transport::Tcp,
-        Protocol::Udp => Transport::Udp,
-    }
 }
 
 /// Connections, packets in and out, bytes in and out; under direct routing the director sees nothing go out.

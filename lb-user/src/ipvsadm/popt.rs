@@ -141,8 +141,13 @@ mod tests {
     use super::super::options::{Kind, Verb};
     use super::*;
 
+    /// An option and its value.
+    type Typed = (Action, Option<String>);
+    /// Where and why the scanner stumbles.
+    type Stumbled = (String, Stumble);
+
     /// What the scanner makes of a command line: its options, then its arguments, or where and why it stumbles.
-    fn scanned(words: &[&str]) -> (Vec<(Action, Option<String>)>, Result<Vec<String>, (String, Stumble)>) {
+    fn scanned(words: &[&str]) -> (Vec<Typed>, Result<Vec<String>, Stumbled>) {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let mut scanner = Scanner::new(&words);
         let mut options = Vec::new();
@@ -155,10 +160,10 @@ mod tests {
         }
     }
 
-    const LIST: (Action, Option<String>) = (Action::Verb(Verb::List), None);
-    const NUMERIC: (Action, Option<String>) = (Action::Is(Kind::Numeric), None);
+    const LIST: Typed = (Action::Verb(Verb::List), None);
+    const NUMERIC: Typed = (Action::Is(Kind::Numeric), None);
 
-    fn is(kind: Kind, value: Option<&str>) -> (Action, Option<String>) {
+    fn is(kind: Kind, value: Option<&str>) -> Typed {
         (Action::Is(kind), value.map(str::to_owned))
     }
 

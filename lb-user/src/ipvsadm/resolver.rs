@@ -3,7 +3,6 @@
 use std::cell::OnceCell;
 use std::ffi::CStr;
 use std::fs;
-use std::mem;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::ptr;
 
@@ -29,20 +28,19 @@ impl Names for Resolver {
 
     fn host(&self, address: IpAddr) -> Option<String> {
         match address {
-            IpAddr::V4(address) => {
-                // SAFETY: sockaddr_in is plain integers, for which all bits zero is a value.
-                let mut socket: libc::sockaddr_in = unsafe { mem::zeroed() };
-                socket.sin_family = libc::AF_INET as libc::sa_family_t;
-                socket.sin_addr.s_addr = u32::from(address).to_be();
-                name_of(&socket)
-            }
-            IpAddr::V6(address) => {
-                // SAFETY: sockaddr_in6 is plain integers, for which all bits zero is a value.
-                let mut socket: libc::sockaddr_in6 = unsafe { mem::zeroed() };
-                socket.sin6_family = libc::AF_INET6 as libc::sa_family_t;
-                socket.sin6_addr.s6_addr = address.octets();
-                name_of(&socket)
-            }
+            IpAddr::V4(address) => name_of(&libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: 0,
+                sin_addr: libc::in_addr { s_addr: u32::from(address).to_be() },
+                sin_zero: [0; 8],
+            }),
+            IpAddr::V6(address) => name_of(&libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: 0,
+                sin6_flowinfo: 0,
+                sin6_addr: libc::in6_addr { s6_addr: address.octets() },
+                sin6_scope_id: 0,
+            }),
         }
     }
 
@@ -141,7 +139,15 @@ mod tests {
     }
 
     #[test]
-    fn an_address_without_a_name_has_none() {
+    fn the_loopback_addresses_have_names_or_none() {
+        for address in ["127.0.0.1", "::1"] {
+            let name = Resolver::default().host(address.parse().expect("an address"));
+            assert!(name.is_none_or(|name| !name.is_empty()), "{address}");
+        }
+    }
+
+    #[test]
+    fn no_name_has_no_address() {
         assert_eq!(Resolver::default().address(""), None);
     }
 }

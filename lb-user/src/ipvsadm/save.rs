@@ -1,6 +1,6 @@
 //! The rules of `-S`: commands that make the table again. As in IPVS, thresholds are not among them.
 
-use super::listing::{mask_unless_host, server_name, transport};
+use super::listing::{mask_unless_host, server_name};
 use super::names::{Names, printed};
 use super::order;
 use crate::api::ServiceEntry;
@@ -43,7 +43,7 @@ fn service_option(id: ServiceId, numeric: bool, names: &dyn Names) -> String {
                 Protocol::Tcp => "-t",
                 Protocol::Udp => "-u",
             };
-            format!("{option} {}", printed(vip, port, Some(transport(protocol)), numeric, names))
+            format!("{option} {}", printed(vip, port, Some(protocol.into()), numeric, names))
         }
     }
 }

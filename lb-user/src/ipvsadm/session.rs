@@ -101,19 +101,17 @@ impl<'a> Session<'a> {
     }
 
     fn change(&mut self, request: Request) -> Result<(), Failure> {
-        match self.ask(request)? {
-            Response::Done => Ok(()),
-            Response::Refused { refusal } => Err(Failure::Refused(refusal.to_string())),
-            other => Err(unexpected(&other)),
+        let answer = self.ask(request)?;
+        if let Response::Refused { refusal } = answer {
+            return Err(Failure::Refused(refusal.to_string()));
         }
+        if answer == Response::Done { Ok(()) } else { Err(unanswered(&answer)) }
     }
 
     /// IPVS looks for the service before it looks for the scheduler.
     fn unschedulable(&mut self, id: ServiceId, adds: bool, failure: Failure) -> Result<Failure, Failure> {
-        let exists = match self.ask(Request::List { id: Some(id) })? {
-            Response::Services { services, .. } => !services.is_empty(),
-            _ => false,
-        };
+        let answer = self.ask(Request::List { id: Some(id) })?;
+        let exists = matches!(answer, Response::Services { services, .. } if !services.is_empty());
         Ok(match (adds, exists) {
             (true, true) => Failure::Refused(Refusal::ServiceExists.to_string()),
             (false, false) => Failure::Refused(Refusal::NoSuchService.to_string()),
@@ -139,31 +137,24 @@ impl<'a> Session<'a> {
     }
 
     fn services(&mut self, id: Option<ServiceId>) -> Result<(Vec<ServiceEntry>, u32), Failure> {
-        match self.ask(Request::List { id })? {
-            Response::Services { services, connection_table_size } => Ok((services, connection_table_size)),
-            other => Err(unanswered(&other)),
-        }
+        let answer = self.ask(Request::List { id })?;
+        let Response::Services { services, connection_table_size } = answer else { return Err(unanswered(&answer)) };
+        Ok((services, connection_table_size))
     }
 
     fn connections(&mut self, format: Format) -> Result<(), Failure> {
-        match self.ask(Request::Connections)? {
-            Response::Connections { connections } => {
-                self.stdout.push_str(&connections::table(&connections, format, self.names));
-                Ok(())
-            }
-            other => Err(unanswered(&other)),
-        }
+        let answer = self.ask(Request::Connections)?;
+        let Response::Connections { connections } = answer else { return Err(unanswered(&answer)) };
+        self.stdout.push_str(&connections::table(&connections, format, self.names));
+        Ok(())
     }
 
     fn timeouts(&mut self) -> Result<(), Failure> {
-        match self.ask(Request::Timeouts)? {
-            Response::Timeouts { timeouts } => {
-                let line = format!("Timeout (tcp tcpfin udp): {} {} {}\n", timeouts.tcp, timeouts.tcpfin, timeouts.udp);
-                self.stdout.push_str(&line);
-                Ok(())
-            }
-            other => Err(unanswered(&other)),
-        }
+        let answer = self.ask(Request::Timeouts)?;
+        let Response::Timeouts { timeouts } = answer else { return Err(unanswered(&answer)) };
+        let line = format!("Timeout (tcp tcpfin udp): {} {} {}\n", timeouts.tcp, timeouts.tcpfin, timeouts.udp);
+        self.stdout.push_str(&line);
+        Ok(())
     }
 
     fn ask(&mut self, request: Request) -> Result<Response, Failure> {
@@ -184,15 +175,14 @@ pub(super) fn unreadable(error: &io::Error) -> Failure {
     Failure::Unanswered(format!("cannot read the rules from standard input: {error}"))
 }
 
-/// A question that was not answered.
-fn unanswered(response: &Response) -> Failure {
-    match response {
-        Response::Refused { refusal } => Failure::Unanswered(refusal.to_string()),
-        other => unexpected(other),
-    }
-}
-
-/// An answer to another question: the daemon is of another version.
-fn unexpected(response: &Response) -> Failure {
-    Failure::Unanswered(format!("the lvx daemon gave an answer that does not fit the question: {response:?}"))
+/// A question that was refused; any other answer fits another question, as that of a daemon of another version may.
+fn unanswered(answer: &Response) -> Failure {
+    Failure::Unanswered(match answer {
+        Response::Refused { refusal } => refusal.to_string(),
+        Response::Done
+        | Response::Services { .. }
+        | Response::Connections { .. }
+        | Response::Timeouts { .. }
+        | Response::Status { .. } => format!("the answer of the lvx daemon does not fit the question: {answer:?}"),
+    })
 }

@@ -43,7 +43,15 @@ impl Backend for Fake {
             Request::Connections => Response::Connections { connections: self.connections.clone() },
             Request::Timeouts => Response::Timeouts { timeouts: self.timeouts },
             Request::Status => Response::Status { status: Box::default() },
-            change => match self.change(change) {
+            Request::AddService { .. }
+            | Request::EditService { .. }
+            | Request::DeleteService { .. }
+            | Request::Flush
+            | Request::AddServer { .. }
+            | Request::EditServer { .. }
+            | Request::DeleteServer { .. }
+            | Request::Zero { .. }
+            | Request::SetTimeouts { .. } => match self.change(request) {
                 Ok(()) => Response::Done,
                 Err(refusal) => Response::Refused { refusal },
             },

@@ -42,11 +42,11 @@ struct Events {
     health: mpsc::Receiver<HealthEvent>,
 }
 
-/// Runs until SIGTERM or SIGINT.
+/// Runs until SIGTERM or SIGINT. With `trace` each packet that is not forwarded is written to the log.
 ///
 /// # Errors
 /// Something that the start needs is missing; nothing stays attached then.
-pub async fn run(config: Config, places: &Places) -> Result<()> {
+pub async fn run(config: Config, places: &Places, trace: bool) -> Result<()> {
     if config.interfaces.is_empty() {
         bail!(
             "no interface to balance on: name one by `--interface eth0`, or by `interfaces = [\"eth0\"]` in the config file"
@@ -55,7 +55,7 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let server =
         Server::bind(&places.socket).with_context(|| format!("cannot listen on {}", places.socket.display()))?;
-    let mut daemon = Daemon::start(&config, &places.state).await?;
+    let mut daemon = Daemon::start(&config, &places.state, trace)?;
     daemon.attach(&config).await?;
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let (mut second, mut two_seconds) = (every(1), every(2));
@@ -109,8 +109,16 @@ impl Events {
 
 impl Daemon {
     /// Everything but the interfaces.
-    async fn start(config: &Config, state: &Path) -> Result<Self> {
-        let mut director = Director::new(config)?;
+    fn start(config: &Config, state: &Path, trace: bool) -> Result<Self> {
+        let mut director = Director::new(config, trace)?;
+        if trace {
+            let trace = director.plane().trace()?;
+            tokio::spawn(async move {
+                if let Err(error) = trace.follow().await {
+                    tracing::error!("the packet trace ended: {error:#}");
+                }
+            });
+        }
         director.remember(state)?;
         let (network_events, network) = mpsc::channel(1024);
         let neighbours = neighbours::spawn(network_events).context("cannot watch the network by netlink")?;

@@ -25,6 +25,9 @@ pub(super) struct Run {
     /// The API's unix socket
     #[arg(long, env = "LVX_SOCKET", default_value_os_t = api::socket_path())]
     socket: PathBuf,
+    /// Log each packet that is not forwarded, and why: for finding faults, not for every day
+    #[arg(long)]
+    trace: bool,
     /// Where services that are set by hand are kept
     #[arg(long, env = "LVX_STATE_DIR", default_value = "/var/lib/lvx")]
     state_dir: PathBuf,
@@ -58,6 +61,6 @@ impl Run {
         }
         let places = Places { socket: self.socket, state: self.state_dir };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(daemon::run(config, &places))
+        runtime.block_on(daemon::run(config, &places, self.trace))
     }
 }

@@ -48,12 +48,13 @@ pub struct Director {
 }
 
 impl Director {
-    /// Loads the data plane and fills its tables with the config's services. Nothing is attached yet.
+    /// Loads the data plane and fills its tables with the config's services. Nothing is attached yet. With `trace` each
+    /// packet that is not forwarded leaves a line ([`DataPlane::trace`]).
     ///
     /// # Errors
     /// The kernel refuses the programs, or the config does not fit the tables.
-    pub fn new(config: &Config) -> Result<Self> {
-        let (plane, maps) = DataPlane::load(config.sizes, seed())?;
+    pub fn new(config: &Config, trace: bool) -> Result<Self> {
+        let (plane, maps) = DataPlane::load(config.sizes, seed(), trace)?;
         let mut director = Self {
             started: Instant::now(),
             model: Model::default(),

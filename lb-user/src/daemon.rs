@@ -149,7 +149,7 @@ impl Daemon {
     fn happened(&mut self, happening: Happening) {
         match happening {
             Happening::Network(Event::Neighbour(event)) => {
-                tracing::info!(server = %event.address, path = ?event.path, "neighbour");
+                tracing::info!(server = %event.address, path = %event.path, "neighbour");
                 self.director.set_path(event.address, event.path);
             }
             Happening::Network(Event::Link(event)) => self.director.set_link(event),

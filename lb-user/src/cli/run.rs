@@ -1,5 +1,6 @@
 //! `lvx run`
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -41,7 +42,13 @@ enum XdpMode {
 impl Run {
     pub(super) fn run(self) -> Result<()> {
         let filter = EnvFilter::try_from_env("LVX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+        let colours = std::io::stderr().is_terminal();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(colours)
+            .with_target(false)
+            .init();
         let mut config = match &self.config {
             Some(path) => config::load(path)?,
             None => Config::default(),

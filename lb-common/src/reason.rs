@@ -14,6 +14,7 @@ pub enum Disposition {
 }
 
 /// The ICMP errors that LVX sends, as IPVS does.
+#[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// Port unreachable: ICMP 3/3, ICMPv6 1/4 (`ip_vs_leave`).
@@ -22,6 +23,19 @@ pub enum Answer {
     TimeExceeded,
     /// Packet too big: ICMP 3/4, ICMPv6 2/0 (`ensure_mtu_is_adequate`).
     TooBig,
+}
+
+impl Answer {
+    /// The answer with this number.
+    #[inline(always)]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::PortUnreachable),
+            1 => Some(Self::TimeExceeded),
+            2 => Some(Self::TooBig),
+            _ => None,
+        }
+    }
 }
 
 macro_rules! reasons {
@@ -36,6 +50,13 @@ macro_rules! reasons {
         impl Reason {
             /// Every reason, in the order of the counters.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The reason with this number.
+            #[inline(always)]
+            pub const fn from_number(number: u32) -> Option<Self> {
+                $(if number == Self::$variant as u32 { return Some(Self::$variant); })+
+                None
+            }
 
             /// What becomes of the packet.
             #[inline(always)]
@@ -109,6 +130,7 @@ mod tests {
     fn reasons_are_numbered_in_order_and_named_once() {
         for (index, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(*reason as usize, index);
+            assert_eq!(Reason::from_number(index as u32), Some(*reason));
             assert!(!reason.meaning().is_empty());
             assert_eq!(Reason::ALL.iter().filter(|other| other.name() == reason.name()).count(), 1);
         }

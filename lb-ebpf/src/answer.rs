@@ -1,11 +1,152 @@
-//! The ICMP and ICMPv6 errors that LVX sends.
+//! The ICMP and ICMPv6 errors that LVX sends in the place of a service: from the VIP, to the client, out of the
+//! interface that the packet came in by. What they say is in [`lb_common::icmp`].
 
-use aya_ebpf::bindings::xdp_action;
+use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::programs::XdpContext;
+use lb_common::address::Address;
+use lb_common::checksum;
+use lb_common::icmp::{self, Error, QUOTED};
 use lb_common::reason::Answer;
+use network_types::eth::EthHdr;
+use network_types::ip::{IpProto, Ipv4Hdr, Ipv6Hdr};
 
-/// Turns the packet into the error that answers it, and sends it back.
+use crate::parse::{self, IP};
+
+/// Length of an ICMP or ICMPv6 header.
+const ICMP: usize = 8;
+/// What IPv4 errors are sent with: no fragmentation is needed, and routers shall not drop them first
+/// (precedence "internetwork control", as the kernel's `icmp_send`).
+const TOS: u8 = 0xc0;
+const TTL: u8 = 64;
+
+/// Turns the packet into the error that answers it, and sends that back; `mtu` is what [`Answer::TooBig`] tells.
+/// The packet passed the parser: it is TCP or UDP without options.
 #[inline(always)]
-pub fn send(_ctx: &XdpContext, _answer: Answer) -> u32 {
-    xdp_action::XDP_DROP
+pub fn send(ctx: &XdpContext, answer: Answer, mtu: u32) -> u32 {
+    lvx_answer(ctx.ctx, answer as u32, mtu)
+}
+
+/// A global function: the verifier looks at it once, and its stack is its own.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_answer(ctx: *mut xdp_md, answer: u32, mtu: u32) -> u32 {
+    let ctx = XdpContext::new(ctx);
+    let Some(answer) = Answer::from_number(answer) else { return xdp_action::XDP_DROP };
+    let built = match parse::at::<EthHdr>(&ctx, 0) {
+        // SAFETY: `at` checked that the frame holds the header.
+        Some(header) if unsafe { (*header).ether_type } == 0x0800u16.to_be() => v4(&ctx, icmp::v4(answer, mtu)),
+        Some(_) => v6(&ctx, icmp::v6(answer, mtu)),
+        None => None,
+    };
+    if built.is_some() { xdp_action::XDP_TX } else { xdp_action::XDP_DROP }
+}
+
+/// Sums the 16-bit words of `N` 32-bit words at `offset`, as they lie in memory.
+#[inline(always)]
+fn sum<const N: usize>(ctx: &XdpContext, offset: usize) -> Option<u64> {
+    let words = parse::at::<[u32; N]>(ctx, offset)?;
+    // SAFETY: `at` checked that the frame holds them.
+    let words = unsafe { words.read_unaligned() };
+    let mut sum = 0u64;
+    for word in words {
+        sum += u64::from(word);
+    }
+    Some(sum)
+}
+
+#[inline(always)]
+fn write<T>(ctx: &XdpContext, offset: usize, value: T) -> Option<()> {
+    let to = parse::at::<T>(ctx, offset)?;
+    // SAFETY: `at` checked that the frame holds a `T` there.
+    unsafe { to.write_unaligned(value) };
+    Some(())
+}
+
+#[inline(always)]
+fn read<T: Copy>(ctx: &XdpContext, offset: usize) -> Option<T> {
+    let from = parse::at::<T>(ctx, offset)?;
+    // SAFETY: `at` checked that the frame holds a `T` there; `T` is made of integers only.
+    Some(unsafe { from.read_unaligned() })
+}
+
+/// The MAC addresses of the frame, the sender's first.
+#[inline(always)]
+fn swapped_macs(ctx: &XdpContext) -> Option<[u16; 6]> {
+    let [a, b, c, d, e, f] = read::<[u16; 6]>(ctx, 0)?;
+    Some([d, e, f, a, b, c])
+}
+
+/// Makes room for `front` bytes before the quoted packet, and cuts off what lies behind `keep` bytes of the frame.
+#[inline(always)]
+fn resize(ctx: &XdpContext, front: usize, keep: usize) -> Option<()> {
+    let length = ctx.data_end().wrapping_sub(ctx.data()) as i32;
+    // SAFETY: the context is valid; all pointers into the packet are made anew afterwards.
+    if unsafe { aya_ebpf::helpers::generated::bpf_xdp_adjust_tail(ctx.ctx, keep as i32 - length) } != 0 {
+        return None;
+    }
+    // SAFETY: as above.
+    if unsafe { aya_ebpf::helpers::generated::bpf_xdp_adjust_head(ctx.ctx, -(front as i32)) } != 0 {
+        return None;
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn v4(ctx: &XdpContext, error: Error) -> Option<()> {
+    const OUTER: usize = IP;
+    const HEADER: usize = OUTER + Ipv4Hdr::LEN;
+    const INNER: usize = HEADER + ICMP;
+    const LENGTH: usize = Ipv4Hdr::LEN + ICMP + Ipv4Hdr::LEN + QUOTED;
+    let macs = swapped_macs(ctx)?;
+    let client: u32 = read(ctx, IP + 12)?;
+    let vip: u32 = read(ctx, IP + 16)?;
+    if !icmp::may_answer(&Address::from_v4(client)) {
+        return None;
+    }
+    resize(ctx, Ipv4Hdr::LEN + ICMP, IP + Ipv4Hdr::LEN + QUOTED)?;
+    write(ctx, 0, macs)?;
+    write(ctx, 12, 0x0800u16.to_be())?;
+    let first = u32::from_be_bytes([0x45, TOS, (LENGTH >> 8) as u8, LENGTH as u8]).to_be();
+    let third = u32::from_be_bytes([TTL, IpProto::Icmp as u8, 0, 0]).to_be();
+    write(ctx, OUTER, [first, 0, third, vip, client])?;
+    let check = checksum::fold(sum::<5>(ctx, OUTER)?);
+    write(ctx, OUTER + 10, check)?;
+    write(ctx, HEADER, [kind(error), error.mtu.to_be()])?;
+    let quoted = sum::<{ (Ipv4Hdr::LEN + QUOTED) / 4 }>(ctx, INNER)?;
+    let check = checksum::fold(quoted + u64::from(kind(error)) + u64::from(error.mtu.to_be()));
+    write(ctx, HEADER + 2, check)
+}
+
+#[inline(always)]
+fn v6(ctx: &XdpContext, error: Error) -> Option<()> {
+    const OUTER: usize = IP;
+    const HEADER: usize = OUTER + Ipv6Hdr::LEN;
+    const INNER: usize = HEADER + ICMP;
+    const PAYLOAD: usize = ICMP + Ipv6Hdr::LEN + QUOTED;
+    const ICMPV6: u8 = 58;
+    let macs = swapped_macs(ctx)?;
+    let client: Address = Address(read(ctx, IP + 8)?);
+    let vip: Address = Address(read(ctx, IP + 24)?);
+    if !icmp::may_answer(&client) {
+        return None;
+    }
+    resize(ctx, Ipv6Hdr::LEN + ICMP, IP + Ipv6Hdr::LEN + QUOTED)?;
+    write(ctx, 0, macs)?;
+    write(ctx, 12, 0x86ddu16.to_be())?;
+    let second = u32::from_be_bytes([0, PAYLOAD as u8, ICMPV6, TTL]).to_be();
+    write(ctx, OUTER, [0x6000_0000u32.to_be(), second])?;
+    write(ctx, OUTER + 8, vip.0)?;
+    write(ctx, OUTER + 24, client.0)?;
+    write(ctx, HEADER, [kind(error), error.mtu.to_be()])?;
+    // RFC 8200, 8.1: the pseudo-header is the addresses, the length and the protocol.
+    let pseudo = sum::<8>(ctx, OUTER + 8)? + u64::from((PAYLOAD as u32).to_be()) + u64::from(u32::from(ICMPV6).to_be());
+    let quoted = sum::<{ (Ipv6Hdr::LEN + QUOTED) / 4 }>(ctx, INNER)?;
+    let check = checksum::fold(pseudo + quoted + u64::from(kind(error)) + u64::from(error.mtu.to_be()));
+    write(ctx, HEADER + 2, check)
+}
+
+/// Type and code as the first word of the header, the checksum 0.
+#[inline(always)]
+const fn kind(error: Error) -> u32 {
+    u32::from_be_bytes([error.kind, error.code, 0, 0]).to_be()
 }

@@ -3,7 +3,7 @@
 use aya_ebpf::Global;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
-use lb_common::flow::{Flow, Word};
+use lb_common::flow::{Flow, FlowKey, Word};
 use lb_common::real_server::{RealServer, flags};
 use lb_common::reason::Reason;
 use lb_common::settings::{Settings, flags as sysctl};
@@ -43,25 +43,55 @@ impl Table for Connections {
     }
 
     #[inline(always)]
-    fn reclaim(bucket: u32, now: u64) -> u32 {
-        lvx_reclaim_conn(bucket, now)
+    fn search(key: &FlowKey, hash: u64) -> u32 {
+        lvx_find_conn(key, hash)
+    }
+
+    #[inline(always)]
+    fn claim(hash: u64, now: u64) -> u32 {
+        lvx_claim_conn(hash, now)
     }
 
     #[inline(always)]
     fn expire(slot: &Slot, word: Word, _now: u64) -> bool {
-        if !slot.swap(word, Word(0)) {
-            return false;
-        }
-        let flow = slot.flow();
-        if let Some(server) = reals::of(flow) {
-            reals::unbind(flow.real, server, is_active(flow.key.protocol, word.state()));
-        }
-        if flow.link != 0 {
-            templates::let_go(flow.link - 1);
-        }
-        flows::release::<Self>(slot);
-        true
+        lvx_expire_conn(slot.index, word.0) != 0
     }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_find_conn(key: *const FlowKey, hash: u64) -> u32 {
+    // SAFETY: the only caller passes a reference.
+    unsafe { flows::search::<Connections>(key, hash) }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_claim_conn(hash: u64, now: u64) -> u32 {
+    flows::claim_slot::<Connections>(hash, now)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_expire_conn(index: u32, word: u64) -> u32 {
+    let Some(flow) = Connections::flow(index) else { return 0 };
+    u32::from(expire(&Slot { index, flow }, Word(word)))
+}
+
+#[inline(always)]
+fn expire(slot: &Slot, word: Word) -> bool {
+    if !slot.swap(word, Word(0)) {
+        return false;
+    }
+    let flow = slot.flow();
+    if let Some(server) = reals::of(flow) {
+        reals::unbind(flow.real, server, is_active(flow.key.protocol, word.state()));
+    }
+    if flow.link != 0 {
+        templates::let_go(flow.link - 1);
+    }
+    flows::release::<Connections>(slot);
+    true
 }
 
 /// Whether a connection counts as active; UDP never does.
@@ -172,10 +202,4 @@ pub fn open(slot: &Slot, packet: &Packet, real: u32, server: &RealServer, link: 
     if state == State::Established as u8 && link != 0 {
         templates::assure(link - 1);
     }
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn lvx_reclaim_conn(bucket: u32, now: u64) -> u32 {
-    flows::reclaim::<Connections>(bucket, now)
 }

@@ -10,6 +10,9 @@ use crate::atomic;
 pub const MMAPABLE: u32 = 1024;
 
 /// A table: where its maps are, and how it lets a flow go.
+///
+/// The functions behind `search`, `claim` and `expire` are global functions of the program, one set a table: the
+/// verifier looks at each once, and what comes after them is followed once and not once for each way out of them.
 pub trait Table {
     /// Tags of a bucket.
     fn tags(bucket: u32) -> Option<*mut Tags>;
@@ -17,9 +20,11 @@ pub trait Table {
     fn flow(slot: u32) -> Option<*mut Flow>;
     /// Number of buckets less one; buckets are a power of two.
     fn mask() -> u32;
-    /// [`reclaim`] for this table, as a global function: the verifier looks at it once.
-    fn reclaim(bucket: u32, now: u64) -> u32;
-    /// Removes the flow, or keeps it, as its expiry at `now` demands; tells whether it is gone.
+    /// [`search`] for this table.
+    fn search(key: &FlowKey, hash: u64) -> u32;
+    /// [`claim_slot`] for this table.
+    fn claim(hash: u64, now: u64) -> u32;
+    /// Removes a flow, or keeps it, as its expiry at `now` demands; tells whether it is gone.
     fn expire(slot: &Slot, word: Word, now: u64) -> bool;
 }
 
@@ -79,24 +84,32 @@ impl Slot {
     }
 }
 
-/// Finds the live slot of a key.
+/// No slot.
+pub const NO_SLOT: u32 = u32::MAX;
+
 #[inline(always)]
-pub fn find<T: Table>(key: &FlowKey, hash: u64) -> Option<Slot> {
-    let index = search::<T>(key, hash);
-    if index == NOT_FOUND {
+fn slot<T: Table>(index: u32) -> Option<Slot> {
+    if index == NO_SLOT {
         return None;
     }
     Some(Slot { index, flow: T::flow(index)? })
 }
 
-/// No slot.
-const NOT_FOUND: u32 = u32::MAX;
+/// Finds the live slot of a key.
+#[inline(always)]
+pub fn find<T: Table>(key: &FlowKey, hash: u64) -> Option<Slot> {
+    slot::<T>(T::search(key, hash))
+}
 
-/// The number of a key's slot. Not inlined, so that the verifier follows what comes after it once and not once for
-/// each of the sixteen slots.
-#[inline(never)]
-fn search<T: Table>(key: &FlowKey, hash: u64) -> u32 {
-    search_bucket::<T>(key, hash).unwrap_or(NOT_FOUND)
+/// The number of a key's live slot.
+///
+/// # Safety
+/// `key` is null or points to a key.
+#[inline(always)]
+pub unsafe fn search<T: Table>(key: *const FlowKey, hash: u64) -> u32 {
+    // SAFETY: the caller's promise; the verifier demands the check for null.
+    let Some(key) = (unsafe { key.as_ref() }) else { return NO_SLOT };
+    search_bucket::<T>(key, hash).unwrap_or(NO_SLOT)
 }
 
 #[inline(always)]
@@ -143,14 +156,23 @@ fn same(a: &FlowKey, b: &FlowKey) -> bool {
 /// make room.
 #[inline(always)]
 pub fn claim<T: Table>(hash: u64, now: u64) -> Option<Slot> {
-    claim_free::<T>(hash).or_else(|| {
-        T::reclaim(hash as u32, now);
-        claim_free::<T>(hash)
-    })
+    slot::<T>(T::claim(hash, now))
+}
+
+/// The number of a claimed slot.
+#[inline(always)]
+pub fn claim_slot<T: Table>(hash: u64, now: u64) -> u32 {
+    for _ in 0..2 {
+        if let Some(index) = claim_free::<T>(hash) {
+            return index;
+        }
+        reclaim::<T>(hash as u32, now);
+    }
+    NO_SLOT
 }
 
 #[inline(always)]
-fn claim_free<T: Table>(hash: u64) -> Option<Slot> {
+fn claim_free<T: Table>(hash: u64) -> Option<u32> {
     let place = table::place(hash);
     let bucket = place.bucket & T::mask();
     let tags = T::tags(bucket)?;
@@ -169,8 +191,7 @@ fn claim_free<T: Table>(hash: u64) -> Option<Slot> {
             let taken = seen | u64::from(place.tag) << (way * 8);
             // SAFETY: as above.
             if unsafe { atomic::compare_exchange(word, seen, taken) } {
-                let index = bucket * WAYS + half * WAYS_PER_WORD + way;
-                return Some(Slot { index, flow: T::flow(index)? });
+                return Some(bucket * WAYS + half * WAYS_PER_WORD + way);
             }
         }
     }
@@ -179,7 +200,7 @@ fn claim_free<T: Table>(hash: u64) -> Option<Slot> {
 
 /// Removes what expired in the bucket of a hash.
 #[inline(always)]
-pub fn reclaim<T: Table>(bucket: u32, now: u64) -> u32 {
+fn reclaim<T: Table>(bucket: u32, now: u64) {
     let base = (bucket & T::mask()) * WAYS;
     for way in 0..WAYS {
         let Some(flow) = T::flow(base + way) else { continue };
@@ -189,7 +210,6 @@ pub fn reclaim<T: Table>(bucket: u32, now: u64) -> u32 {
             T::expire(&slot, word, now);
         }
     }
-    0
 }
 
 /// Gives a slot back: its word is 0 already, now its tag.

@@ -8,23 +8,24 @@ use lb_common::real_server::{RealServer, flags};
 use lb_common::reason::Reason;
 use network_types::ip::{Ipv4Hdr, Ipv6Hdr};
 
-use crate::Verdict;
 use crate::parse::{self, IP, Packet};
+use crate::{Refused, Verdict};
 
 #[map]
 static DEVICES: DevMapHash = DevMapHash::with_max_entries(256, 0);
 
 /// Sends the packet to a real server.
 #[inline(always)]
-pub fn to(ctx: &XdpContext, packet: &Packet, server: &RealServer) -> Result<Verdict, Reason> {
+pub fn to(ctx: &XdpContext, packet: &Packet, server: &RealServer) -> Result<Verdict, Refused> {
     if server.flags & (flags::LOCAL | flags::REACHABLE) != flags::REACHABLE {
-        return Err(if server.flags & flags::LOCAL != 0 { Reason::LocalServer } else { Reason::NoNeighbour });
+        let local = server.flags & flags::LOCAL != 0;
+        return Err(if local { Reason::LocalServer } else { Reason::NoNeighbour }.into());
     }
     if packet.hop_limit <= 1 {
-        return Err(Reason::TtlExceeded);
+        return Err(Reason::TtlExceeded.into());
     }
     if packet.length > server.mtu {
-        return Err(Reason::TooBig);
+        return Err(Refused { reason: Reason::TooBig, mtu: server.mtu });
     }
     decrement_hop_limit(ctx, packet).ok_or(Reason::Internal)?;
     address_frame(ctx, server.destination_mac, server.source_mac).ok_or(Reason::Internal)?;
@@ -34,7 +35,7 @@ pub fn to(ctx: &XdpContext, packet: &Packet, server: &RealServer) -> Result<Verd
     // The flags are the action where the interface is unknown: XDP_DROP.
     match DEVICES.redirect(server.ifindex, u64::from(aya_ebpf::bindings::xdp_action::XDP_DROP)) {
         Ok(action) => Ok(Verdict::Redirect(action)),
-        Err(_) => Err(Reason::NoNeighbour),
+        Err(_) => Err(Reason::NoNeighbour.into()),
     }
 }
 

@@ -32,7 +32,7 @@ mod templates;
 use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
-use lb_common::reason::Disposition;
+use lb_common::reason::{Disposition, Reason};
 
 /// What becomes of a packet.
 #[derive(Clone, Copy)]
@@ -45,6 +45,22 @@ pub enum Verdict {
     Redirect(u32),
 }
 
+/// Why a packet was not forwarded.
+#[derive(Clone, Copy)]
+pub struct Refused {
+    /// The reason.
+    reason: Reason,
+    /// The MTU that the packet is too long for, where that is the reason.
+    mtu: u32,
+}
+
+impl From<Reason> for Refused {
+    #[inline(always)]
+    fn from(reason: Reason) -> Self {
+        Self { reason, mtu: 0 }
+    }
+}
+
 /// Balances a packet.
 #[xdp]
 pub fn lvx(ctx: XdpContext) -> u32 {
@@ -52,11 +68,11 @@ pub fn lvx(ctx: XdpContext) -> u32 {
         Ok(Verdict::Pass) => xdp_action::XDP_PASS,
         Ok(Verdict::Transmit) => xdp_action::XDP_TX,
         Ok(Verdict::Redirect(action)) => action,
-        Err(reason) => {
+        Err(Refused { reason, mtu }) => {
             stats::count(reason);
             match reason.disposition() {
                 Disposition::Pass => xdp_action::XDP_PASS,
-                Disposition::Answer(answer) => answer::send(&ctx, answer),
+                Disposition::Answer(answer) => answer::send(&ctx, answer, mtu),
                 Disposition::Drop | Disposition::Forward => xdp_action::XDP_DROP,
             }
         }

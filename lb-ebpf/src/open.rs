@@ -10,33 +10,63 @@ use lb_common::tcp;
 use crate::connections::{self, Connections};
 use crate::flows::{self, Slot};
 use crate::parse::Packet;
-use crate::{pipeline, reals, schedule, stats, templates};
+use crate::{classify, pipeline, reals, schedule, settings, stats, templates};
 
 const FTP: u16 = 21u16.to_be();
 
 type Chosen = (u32, &'static RealServer);
 
-/// The real server for the packet, whose connection is in the table from now on.
+/// The real server for a packet without a connection; its connection is in the table from now on. `None` if the packet
+/// belongs to no service.
 #[inline(always)]
-pub fn connection(
-    packet: &Packet,
-    hash: u64,
-    service: &Service,
-    settings: &Settings,
-    now: u64,
-) -> Result<Chosen, Reason> {
+pub fn connection(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> {
+    match lvx_open(packet, hash, now) {
+        NO_SERVICE => Ok(None),
+        number if number & REFUSED != 0 => Err(Reason::from_number(number as u32).unwrap_or(Reason::Internal)),
+        real => {
+            let real = real as u32;
+            Ok(Some((real, reals::get(real).ok_or(Reason::Internal)?)))
+        }
+    }
+}
+
+/// [`lvx_open`]: the packet belongs to no service.
+const NO_SERVICE: u64 = 1 << 33;
+/// [`lvx_open`]: the low half is the number of a [`Reason`]; else it is the index of the real server.
+const REFUSED: u64 = 1 << 32;
+
+/// A global function: the verifier looks at it once, and not once for each way that leads here.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_open(packet: *const Packet, hash: u64, now: u64) -> u64 {
+    // SAFETY: the only caller passes a reference; the verifier demands the check for null all the same.
+    let Some(packet) = (unsafe { packet.as_ref() }) else { return REFUSED | Reason::Internal as u64 };
+    match open(packet, hash, now) {
+        Ok(Some((real, _))) => u64::from(real),
+        Ok(None) => NO_SERVICE,
+        Err(reason) => REFUSED | reason as u64,
+    }
+}
+
+#[inline(always)]
+fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> {
+    let settings = settings::get()?;
+    let Some((_, service)) = classify::service(packet, settings) else { return Ok(None) };
     let opens = may_open(packet, settings);
     if !opens && !flows::is_full::<Connections>(hash) {
         return Err(Reason::NoConnection);
     }
     if service.flags & flags::ONE_PACKET != 0 && !packet.is_tcp() {
-        let (real, server, _) = choose(packet, service, settings, now)?;
-        return Ok((real, server));
+        let (real, server, template) = choose(packet, service, settings, now)?;
+        if let Some(template) = template {
+            templates::renew(&template, now);
+        }
+        return Ok(Some((real, server)));
     }
     let slot = if opens { flows::claim::<Connections>(hash, now) } else { None };
     let Some(slot) = slot else {
         stats::count(Reason::ConnectionTableFull);
-        return without_entry(packet, hash, service, settings, now);
+        return without_entry(packet, hash, service, settings, now).map(Some);
     };
     let (real, server, template) = match choose(packet, service, settings, now) {
         Ok(chosen) => chosen,
@@ -50,7 +80,7 @@ pub fn connection(
         Some(_) | None => 0,
     };
     connections::open(&slot, packet, real, server, link, settings, now);
-    Ok((real, server))
+    Ok(Some((real, server)))
 }
 
 /// Which packets open a connection (`tcp_conn_schedule`).

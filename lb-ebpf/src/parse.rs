@@ -18,7 +18,7 @@ const TCP: u8 = IpProto::Tcp as u8;
 const UDP: u8 = IpProto::Udp as u8;
 
 /// A TCP or UDP packet that came to one of LVX' interfaces.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Packet {
     /// Which flow.
     pub key: FlowKey,
@@ -58,21 +58,47 @@ fn read<T: Copy>(ctx: &XdpContext, offset: usize) -> Result<T, Reason> {
     Ok(unsafe { pointer.read_unaligned() })
 }
 
-/// The packet, or `None` if it is none of LVX' business.
+/// Reads the packet; `false` if it is none of LVX' business.
 #[inline(always)]
-pub fn packet(ctx: &XdpContext) -> Result<Option<Packet>, Reason> {
+pub fn packet(ctx: &XdpContext, packet: &mut Packet) -> Result<bool, Reason> {
+    match read_packet(ctx, packet) {
+        OURS => Ok(true),
+        NOT_OURS => Ok(false),
+        number => Err(Reason::from_number(number).unwrap_or(Reason::Internal)),
+    }
+}
+
+/// [`read_packet`]: the packet was read.
+const OURS: u32 = u32::MAX;
+/// [`read_packet`]: the packet is none of LVX' business.
+const NOT_OURS: u32 = u32::MAX - 1;
+
+/// Not inlined, so that the packet lies in memory once: in pieces and copies it would take a third of all the stack that a
+/// BPF program has.
+#[inline(never)]
+fn read_packet(ctx: &XdpContext, packet: &mut Packet) -> u32 {
+    match frame(ctx, packet) {
+        Ok(true) => OURS,
+        Ok(false) => NOT_OURS,
+        Err(reason) => reason as u32,
+    }
+}
+
+#[inline(always)]
+fn frame(ctx: &XdpContext, packet: &mut Packet) -> Result<bool, Reason> {
     // SAFETY: the kernel hands the program a valid context.
     let ifindex = unsafe { (*ctx.ctx).ingress_ifindex };
-    let Some(mac) = interfaces::mac(ifindex) else { return Ok(None) };
+    let Some(mac) = interfaces::mac(ifindex) else { return Ok(false) };
     let start: u64 = read(ctx, 0)?;
     if start & 0xffff_ffff_ffff != mac {
-        return Ok(None);
+        return Ok(false);
     }
+    packet.ifindex = ifindex;
     match u16::from_be(read(ctx, 12)?) {
-        0x0800 => ipv4(ctx, ifindex),
-        0x86dd => ipv6(ctx, ifindex),
+        0x0800 => ipv4(ctx, packet),
+        0x86dd => ipv6(ctx, packet),
         0x8100 | 0x88a8 | 0x9100 => Err(Reason::Vlan),
-        _ => Ok(None),
+        _ => Ok(false),
     }
 }
 
@@ -83,16 +109,15 @@ fn behind_ethernet(ctx: &XdpContext) -> u64 {
 }
 
 #[inline(always)]
-fn ipv4(ctx: &XdpContext, ifindex: u32) -> Result<Option<Packet>, Reason> {
+fn ipv4(ctx: &XdpContext, packet: &mut Packet) -> Result<bool, Reason> {
     const L4: usize = IP + Ipv4Hdr::LEN;
     let version_and_length: u8 = read(ctx, IP)?;
     if version_and_length >> 4 != 4 || version_and_length & 0xf < 5 {
         return Err(Reason::Malformed);
     }
-    let ports_before: u32 = read(ctx, IP + 16)?;
     let protocol: u8 = read(ctx, IP + 9)?;
     if protocol != TCP && protocol != UDP && protocol != IpProto::Icmp as u8 {
-        return Ok(None);
+        return Ok(false);
     }
     if version_and_length != 0x45 {
         return Err(Reason::IpOptions);
@@ -108,19 +133,18 @@ fn ipv4(ctx: &XdpContext, ifindex: u32) -> Result<Option<Packet>, Reason> {
         // Destination unreachable, source quench, time exceeded, parameter problem.
         return match read::<u8>(ctx, L4)? {
             3 | 4 | 11 | 12 => Err(Reason::IcmpError),
-            _ => Ok(None),
+            _ => Ok(false),
         };
     }
-    let client = Address::from_v4(read(ctx, IP + 12)?);
-    let virtual_address = Address::from_v4(ports_before);
-    let hop_limit = read(ctx, IP + 8)?;
-    let (ports, tcp_flags) = ports::<L4>(ctx, protocol, u32::from(length), Ipv4Hdr::LEN as u32)?;
-    let key = FlowKey { client, virtual_address, ports, protocol: u32::from(protocol) };
-    Ok(Some(Packet { key, length: u32::from(length), ifindex, hop_limit, tcp_flags }))
+    packet.key.client = Address::from_v4(read(ctx, IP + 12)?);
+    packet.key.virtual_address = Address::from_v4(read(ctx, IP + 16)?);
+    packet.hop_limit = read(ctx, IP + 8)?;
+    packet.length = u32::from(length);
+    transport::<L4>(ctx, packet, protocol, Ipv4Hdr::LEN as u32)
 }
 
 #[inline(always)]
-fn ipv6(ctx: &XdpContext, ifindex: u32) -> Result<Option<Packet>, Reason> {
+fn ipv6(ctx: &XdpContext, packet: &mut Packet) -> Result<bool, Reason> {
     const L4: usize = IP + Ipv6Hdr::LEN;
     if read::<u8>(ctx, IP)? >> 4 != 6 {
         return Err(Reason::Malformed);
@@ -133,13 +157,13 @@ fn ipv6(ctx: &XdpContext, ifindex: u32) -> Result<Option<Packet>, Reason> {
             return match read::<u8>(ctx, L4)? {
                 // RFC 4443: error messages have the high bit clear.
                 0..128 => Err(Reason::IcmpError),
-                128.. => Ok(None),
+                128.. => Ok(false),
             };
         }
         44 => return Err(Reason::Fragment),
         // Hop-by-hop, routing, authentication, destination options, mobility, HIP, shim6.
         0 | 43 | 51 | 60 | 135 | 139 | 140 => return Err(Reason::ExtensionHeader),
-        _ => return Ok(None),
+        _ => return Ok(false),
     }
     let length = u32::from(u16::from_be(read(ctx, IP + 4)?)) + Ipv6Hdr::LEN as u32;
     if u64::from(length) > behind_ethernet(ctx) {
@@ -149,24 +173,27 @@ fn ipv6(ctx: &XdpContext, ifindex: u32) -> Result<Option<Packet>, Reason> {
     if client.is_v4() || virtual_address.is_v4() {
         return Err(Reason::Malformed);
     }
-    let hop_limit = read(ctx, IP + 7)?;
-    let (ports, tcp_flags) = ports::<L4>(ctx, protocol, length, Ipv6Hdr::LEN as u32)?;
-    let key = FlowKey { client, virtual_address, ports, protocol: u32::from(protocol) };
-    Ok(Some(Packet { key, length, ifindex, hop_limit, tcp_flags }))
+    packet.key.client = client;
+    packet.key.virtual_address = virtual_address;
+    packet.hop_limit = read(ctx, IP + 7)?;
+    packet.length = length;
+    transport::<L4>(ctx, packet, protocol, Ipv6Hdr::LEN as u32)
 }
 
-/// Ports and TCP flags of the header at `L4`, if the packet of `length` bytes holds a whole one.
+/// Ports and TCP flags of the header at `L4`, which must be whole; `network` is the length of the IP header.
 #[inline(always)]
-fn ports<const L4: usize>(ctx: &XdpContext, protocol: u8, length: u32, network: u32) -> Result<(u32, u8), Reason> {
-    if protocol == UDP {
-        if length < network + UdpHdr::LEN as u32 {
-            return Err(Reason::Truncated);
-        }
-        return Ok((read(ctx, L4)?, 0));
-    }
-    if length < network + TcpHdr::LEN as u32 {
+fn transport<const L4: usize>(
+    ctx: &XdpContext,
+    packet: &mut Packet,
+    protocol: u8,
+    network: u32,
+) -> Result<bool, Reason> {
+    let header = if protocol == UDP { UdpHdr::LEN } else { TcpHdr::LEN };
+    if packet.length < network + header as u32 {
         return Err(Reason::Truncated);
     }
-    let flags = read(ctx, L4 + 13)?;
-    Ok((read(ctx, L4)?, flags))
+    packet.tcp_flags = if protocol == UDP { 0 } else { read(ctx, L4 + 13)? };
+    packet.key.ports = read(ctx, L4)?;
+    packet.key.protocol = u32::from(protocol);
+    Ok(true)
 }

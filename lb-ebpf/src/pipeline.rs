@@ -2,10 +2,9 @@
 
 use aya_ebpf::Global;
 use aya_ebpf::programs::XdpContext;
-use lb_common::reason::Reason;
 use lb_common::table;
 
-use crate::{Verdict, classify, clock, connections, forward, open, parse, settings, stats};
+use crate::{Refused, Verdict, clock, connections, forward, open, parse, settings, stats};
 
 /// Key of the flow hash; the loader draws it by lot.
 #[unsafe(no_mangle)]
@@ -19,8 +18,11 @@ pub fn seed() -> u64 {
 
 /// Balances a packet. An existing connection wins over any change of marks and services, as in IPVS.
 #[inline(always)]
-pub fn balance(ctx: &XdpContext) -> Result<Verdict, Reason> {
-    let Some(packet) = parse::packet(ctx)? else { return Ok(Verdict::Pass) };
+pub fn balance(ctx: &XdpContext) -> Result<Verdict, Refused> {
+    let mut packet = parse::Packet::default();
+    if !parse::packet(ctx, &mut packet)? {
+        return Ok(Verdict::Pass);
+    }
     let settings = settings::get()?;
     let now = clock::now();
     let hash = table::hash(&packet.key, seed());
@@ -28,8 +30,7 @@ pub fn balance(ctx: &XdpContext) -> Result<Verdict, Reason> {
         stats::traffic(server.service, real, packet.length, false);
         return forward::to(ctx, &packet, server);
     }
-    let Some((_, service)) = classify::service(&packet, settings) else { return Ok(Verdict::Pass) };
-    let (real, server) = open::connection(&packet, hash, service, settings, now)?;
+    let Some((real, server)) = open::connection(&packet, hash, now)? else { return Ok(Verdict::Pass) };
     stats::traffic(server.service, real, packet.length, true);
     forward::to(ctx, &packet, server)
 }

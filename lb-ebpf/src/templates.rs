@@ -40,28 +40,58 @@ impl Table for Templates {
     }
 
     #[inline(always)]
-    fn reclaim(bucket: u32, now: u64) -> u32 {
-        lvx_reclaim_template(bucket, now)
+    fn search(key: &FlowKey, hash: u64) -> u32 {
+        lvx_find_template(key, hash)
     }
 
-    /// A template that still controls connections lives on for another minute, and from then on for a minute
-    /// after each new connection (`ip_vs_conn_expire`).
+    #[inline(always)]
+    fn claim(hash: u64, now: u64) -> u32 {
+        lvx_claim_template(hash, now)
+    }
+
     #[inline(always)]
     fn expire(slot: &Slot, word: Word, now: u64) -> bool {
-        if controlled(slot) != 0 {
-            rearm(slot, word, now);
-            return false;
-        }
-        if !slot.swap(word, Word(0)) {
-            return false;
-        }
-        let flow = slot.flow();
-        if reals::of(flow).is_some() {
-            reals::add_persistent(flow.real, 1u64.wrapping_neg());
-        }
-        flows::release::<Self>(slot);
-        true
+        lvx_expire_template(slot.index, word.0, now) != 0
     }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_find_template(key: *const FlowKey, hash: u64) -> u32 {
+    // SAFETY: the only caller passes a reference.
+    unsafe { flows::search::<Templates>(key, hash) }
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_claim_template(hash: u64, now: u64) -> u32 {
+    flows::claim_slot::<Templates>(hash, now)
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_expire_template(index: u32, word: u64, now: u64) -> u32 {
+    let Some(flow) = Templates::flow(index) else { return 0 };
+    u32::from(expire(&Slot { index, flow }, Word(word), now))
+}
+
+/// A template that still controls connections lives on for another minute, and from then on for a minute
+/// after each new connection (`ip_vs_conn_expire`).
+#[inline(always)]
+fn expire(slot: &Slot, word: Word, now: u64) -> bool {
+    if controlled(slot) != 0 {
+        rearm(slot, word, now);
+        return false;
+    }
+    if !slot.swap(word, Word(0)) {
+        return false;
+    }
+    let flow = slot.flow();
+    if reals::of(flow).is_some() {
+        reals::add_persistent(flow.real, 1u64.wrapping_neg());
+    }
+    flows::release::<Templates>(slot);
+    true
 }
 
 /// Number of connections that a template controls.
@@ -164,10 +194,4 @@ pub fn assure(index: u32) {
         // SAFETY: as above; the template is live, for it controls the connection that asks.
         unsafe { atomic::or(word, Word::ASSURED_BIT) };
     }
-}
-
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn lvx_reclaim_template(bucket: u32, now: u64) -> u32 {
-    flows::reclaim::<Templates>(bucket, now)
 }

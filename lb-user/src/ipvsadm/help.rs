@@ -1,4 +1,5 @@
-//! The texts of `-h` and `-v`, those of the real `ipvsadm`, as scripts look for words in them.
+//! The texts of `-h` and `-v`. The version line is that of the `ipvsadm` whose grammar and formats these are, as scripts
+//! look for it; the help is LVX' own and says what LVX takes.
 
 /// What `-v` prints.
 pub(super) const VERSION: &str = "ipvsadm v1.31 2019/12/24 (compiled with popt and IPVS v1.2.1)\n";
@@ -9,85 +10,43 @@ pub(super) fn help(program: &str) -> String {
 }
 
 const USAGE: &str = "\
-Usage:
-  {program} -A|E virtual-service [-s scheduler] [-p [timeout]] [-M netmask] [--pe persistence_engine] [-b sched-flags]
-  {program} -D virtual-service
-  {program} -C
-  {program} -R
-  {program} -S [-n]
-  {program} -a|e virtual-service -r server-address [options]
-  {program} -d virtual-service -r server-address
-  {program} -L|l [virtual-service] [options]
-  {program} -Z [virtual-service]
-  {program} --set tcp tcpfin udp
-  {program} --start-daemon {master|backup} [daemon-options]
-  {program} --stop-daemon {master|backup}
-  {program} -h
+LVX' services and real servers, by the commands of ipvsadm. The first word is the command.
 
-Commands:
-Either long or short options are allowed.
-  --add-service     -A        add virtual service with options
-  --edit-service    -E        edit virtual service with options
-  --delete-service  -D        delete virtual service
-  --clear           -C        clear the whole table
-  --restore         -R        restore rules from stdin
-  --save            -S        save rules to stdout
-  --add-server      -a        add real server with options
-  --edit-server     -e        edit real server with options
-  --delete-server   -d        delete real server
-  --list            -L|-l     list the table
-  --zero            -Z        zero counters in a service or all services
-  --set tcp tcpfin udp        set connection timeout values
-  --start-daemon              start connection sync daemon
-  --stop-daemon               stop connection sync daemon
-  --help            -h        display this help message
+Services
+  {program} -A SERVICE [-s SCHEDULER] [-p [SECONDS]] [-M NETMASK] [-o]    add a service
+  {program} -E SERVICE [same]                                            change it: what is left out is reset
+  {program} -D SERVICE                                                   remove it
+  {program} -C                                                           remove all
 
-virtual-service:
-  --tcp-service|-t  service-address   service-address is host[:port]
-  --udp-service|-u  service-address   service-address is host[:port]
-  --sctp-service    service-address   service-address is host[:port]
-  --fwmark-service|-f fwmark          fwmark is an integer greater than zero
+Real servers
+  {program} -a SERVICE -r ADDRESS [-g] [-w WEIGHT] [-x MAX] [-y MIN]      add a real server
+  {program} -e SERVICE -r ADDRESS [same]                                 change it
+  {program} -d SERVICE -r ADDRESS                                        remove it
 
-Options:
-  --ipv6         -6                   fwmark entry uses IPv6
-  --scheduler    -s scheduler         one of rr|wrr|lc|wlc|lblc|lblcr|dh|sh|sed|nq|fo|ovf|mh,
-                                      the default scheduler is wlc.
-  --pe            engine              alternate persistence engine may be sip,
-                                      not set by default.
-  --persistent   -p [timeout]         persistent service
-  --netmask      -M netmask           persistent granularity mask
-  --real-server  -r server-address    server-address is host (and port)
-  --gatewaying   -g                   gatewaying (direct routing) (default)
-  --ipip         -i                   ipip encapsulation (tunneling)
-  --masquerading -m                   masquerading (NAT)
-  --tun-type      type                one of ipip|gue|gre,
-                                      the default tunnel type is ipip.
-  --tun-port      port                tunnel destination port
-  --tun-nocsum                        tunnel encapsulation without checksum
-  --tun-csum                          tunnel encapsulation with checksum
-  --tun-remcsum                       tunnel encapsulation with remote checksum
-  --weight       -w weight            capacity of real server
-  --u-threshold  -x uthreshold        upper threshold of connections
-  --l-threshold  -y lthreshold        lower threshold of connections
-  --connection   -c                   output of current IPVS connections
-  --timeout                           output of timeout (tcp tcpfin udp)
-  --daemon                            output of daemon information
-  --stats                             output of statistics information
-  --rate                              output of rate information
-  --exact                             expand numbers (display exact values)
-  --thresholds                        output of thresholds information
-  --persistent-conn                   output of persistent connection info
-  --tun-info                          output of tunnel information
-  --nosort                            disable sorting output of service/server entries
-  --sort                              does nothing, for backwards compatibility
-  --ops          -o                   one-packet scheduling
-  --numeric      -n                   numeric output of addresses and ports
-  --sched-flags  -b flags             scheduler flags (comma-separated)
-Daemon Options:
-  --syncid sid                        syncid for connection sync (default=255)
-  --sync-maxlen length                Max sync message length (default=1472)
-  --mcast-interface interface         multicast interface for connection sync
-  --mcast-group address               IPv4/IPv6 group (default=224.0.0.81)
-  --mcast-port port                   UDP port (default=8848)
-  --mcast-ttl ttl                     Multicast TTL (default=1)
+Looking
+  {program} -L [SERVICE] [-n] [--stats | --rate | --thresholds | --persistent-conn | --tun-info]
+           [--exact] [--nosort]
+  {program} -L -c [-n]              connections and persistence templates
+  {program} -L --timeout
+  {program} -Z [SERVICE]            counters to zero
+
+Keeping
+  {program} -S [-n] > FILE          write all services as commands
+  {program} -R < FILE               carry such commands out
+  {program} --set TCP TCPFIN UDP    timeouts in seconds; 0 leaves one as it is
+
+SERVICE is one of
+  -t ADDRESS:PORT                   TCP; port 0 is every port, and needs -p
+  -u ADDRESS:PORT                   UDP
+  -f MARK [-6]                      packets with this firewall mark; -6: those of IPv6
+
+  -s, --scheduler       rr, wrr, lc, wlc, sed, nq, fo or ovf; wlc if left out
+  -p, --persistent      a client comes back to its real server; 360 seconds if left out
+  -M, --netmask         clients of one network count as one: 255.255.255.0, or a prefix length for IPv6
+  -o, --ops             each UDP packet is scheduled by itself
+  -g, --gatewaying      direct routing; the only forwarding method so far
+  -w, --weight          share of new connections; 0 takes none; 1 if left out
+  -x, --u-threshold     connections at which no new ones come
+  -y, --l-threshold     connections below which they come again
+  -n, --numeric         no names for addresses and ports
 ";

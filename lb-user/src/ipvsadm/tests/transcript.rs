@@ -347,12 +347,7 @@ fn help_and_version_need_no_daemon() {
     assert_eq!((output.status, output.stdout.as_str(), output.stderr.as_str()), (0, version, ""));
     let output = run_with_input(&mut fake, "/sbin/ipvsadm --help --bogus", "");
     assert_eq!((output.status, output.stderr.as_str()), (0, ""));
-    let beginning = format!(
-        "{version}Usage:\n  /sbin/ipvsadm -A|E virtual-service [-s scheduler] [-p [timeout]] [-M netmask] \
-         [--pe persistence_engine] [-b sched-flags]\n"
-    );
-    assert!(output.stdout.starts_with(&beginning));
-    assert!(output.stdout.ends_with("  --mcast-ttl ttl                     Multicast TTL (default=1)\n"));
+    assert!(output.stdout.starts_with(version) && output.stdout.contains("\n  /sbin/ipvsadm -A SERVICE"), "{output:?}");
     assert_eq!(fake.requests, 0);
 }
 

@@ -42,11 +42,11 @@ struct Events {
     health: mpsc::Receiver<HealthEvent>,
 }
 
-/// Runs until SIGTERM or SIGINT. With `trace` each packet that is not forwarded is written to the log.
+/// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// Something that the start needs is missing; nothing stays attached then.
-pub async fn run(config: Config, places: &Places, trace: bool) -> Result<()> {
+pub async fn run(config: Config, places: &Places) -> Result<()> {
     if config.interfaces.is_empty() {
         bail!(
             "no interface to balance on: name one by `--interface eth0`, or by `interfaces = [\"eth0\"]` in the config file"
@@ -55,7 +55,7 @@ pub async fn run(config: Config, places: &Places, trace: bool) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let server =
         Server::bind(&places.socket).with_context(|| format!("cannot listen on {}", places.socket.display()))?;
-    let mut daemon = Daemon::start(&config, &places.state, trace)?;
+    let mut daemon = Daemon::start(&config, &places.state)?;
     daemon.attach(&config).await?;
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let (mut second, mut two_seconds) = (every(1), every(2));
@@ -109,9 +109,9 @@ impl Events {
 
 impl Daemon {
     /// Everything but the interfaces.
-    fn start(config: &Config, state: &Path, trace: bool) -> Result<Self> {
-        let mut director = Director::new(config, trace)?;
-        if trace {
+    fn start(config: &Config, state: &Path) -> Result<Self> {
+        let mut director = Director::new(config)?;
+        if config.trace {
             let trace = director.plane().trace()?;
             tokio::spawn(async move {
                 if let Err(error) = trace.follow().await {
@@ -157,7 +157,7 @@ impl Daemon {
     fn happened(&mut self, happening: Happening) {
         match happening {
             Happening::Network(Event::Neighbour(event)) => {
-                tracing::info!(server = %event.address, path = ?event.path, "neighbour");
+                tracing::info!(server = %event.address, path = %event.path, "neighbour");
                 self.director.set_path(event.address, event.path);
             }
             Happening::Network(Event::Link(event)) => self.director.set_link(event),

@@ -1,5 +1,6 @@
 //! `lvx run`
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -44,7 +45,13 @@ enum XdpMode {
 impl Run {
     pub(super) fn run(self) -> Result<()> {
         let filter = EnvFilter::try_from_env("LVX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+        let colours = std::io::stderr().is_terminal();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(colours)
+            .with_target(false)
+            .init();
         let mut config = match &self.config {
             Some(path) => config::load(path)?,
             None => Config::default(),
@@ -54,6 +61,7 @@ impl Run {
                 config.interfaces.push(name);
             }
         }
+        config.trace = self.trace;
         match self.xdp_mode {
             Some(XdpMode::Native) => config.xdp_mode = Mode::Native,
             Some(XdpMode::Generic) => config.xdp_mode = Mode::Generic,
@@ -61,6 +69,6 @@ impl Run {
         }
         let places = Places { socket: self.socket, state: self.state_dir };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(daemon::run(config, &places, self.trace))
+        runtime.block_on(daemon::run(config, &places))
     }
 }

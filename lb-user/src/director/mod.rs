@@ -48,13 +48,12 @@ pub struct Director {
 }
 
 impl Director {
-    /// Loads the data plane and fills its tables with the config's services. Nothing is attached yet. With `trace` each
-    /// packet that is not forwarded leaves a line ([`DataPlane::trace`]).
+    /// Loads the data plane and fills its tables with the config's services. Nothing is attached yet.
     ///
     /// # Errors
     /// The kernel refuses the programs, or the config does not fit the tables.
-    pub fn new(config: &Config, trace: bool) -> Result<Self> {
-        let (plane, maps) = DataPlane::load(config.sizes, seed(), trace)?;
+    pub fn new(config: &Config) -> Result<Self> {
+        let (plane, maps) = DataPlane::load(config.sizes, seed(), config.trace)?;
         let mut director = Self {
             started: Instant::now(),
             model: Model::default(),

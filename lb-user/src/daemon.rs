@@ -55,7 +55,7 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let server =
         Server::bind(&places.socket).with_context(|| format!("cannot listen on {}", places.socket.display()))?;
-    let mut daemon = Daemon::start(&config, &places.state).await?;
+    let mut daemon = Daemon::start(&config, &places.state)?;
     daemon.attach(&config).await?;
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let (mut second, mut two_seconds) = (every(1), every(2));
@@ -109,8 +109,16 @@ impl Events {
 
 impl Daemon {
     /// Everything but the interfaces.
-    async fn start(config: &Config, state: &Path) -> Result<Self> {
+    fn start(config: &Config, state: &Path) -> Result<Self> {
         let mut director = Director::new(config)?;
+        if config.trace {
+            let trace = director.plane().trace()?;
+            tokio::spawn(async move {
+                if let Err(error) = trace.follow().await {
+                    tracing::error!("the packet trace ended: {error:#}");
+                }
+            });
+        }
         director.remember(state)?;
         let (network_events, network) = mpsc::channel(1024);
         let neighbours = neighbours::spawn(network_events).context("cannot watch the network by netlink")?;
@@ -149,7 +157,7 @@ impl Daemon {
     fn happened(&mut self, happening: Happening) {
         match happening {
             Happening::Network(Event::Neighbour(event)) => {
-                tracing::info!(server = %event.address, path = ?event.path, "neighbour");
+                tracing::info!(server = %event.address, path = %event.path, "neighbour");
                 self.director.set_path(event.address, event.path);
             }
             Happening::Network(Event::Link(event)) => self.director.set_link(event),

@@ -1,5 +1,6 @@
 //! `lvx run`
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -25,6 +26,9 @@ pub(super) struct Run {
     /// The API's unix socket
     #[arg(long, env = "LVX_SOCKET", default_value_os_t = api::socket_path())]
     socket: PathBuf,
+    /// Log each packet that is not forwarded, and why: for finding faults, not for every day
+    #[arg(long)]
+    trace: bool,
     /// Where services that are set by hand are kept
     #[arg(long, env = "LVX_STATE_DIR", default_value = "/var/lib/lvx")]
     state_dir: PathBuf,
@@ -41,7 +45,13 @@ enum XdpMode {
 impl Run {
     pub(super) fn run(self) -> Result<()> {
         let filter = EnvFilter::try_from_env("LVX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+        let colours = std::io::stderr().is_terminal();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(std::io::stderr)
+            .with_ansi(colours)
+            .with_target(false)
+            .init();
         let mut config = match &self.config {
             Some(path) => config::load(path)?,
             None => Config::default(),
@@ -51,6 +61,7 @@ impl Run {
                 config.interfaces.push(name);
             }
         }
+        config.trace = self.trace;
         match self.xdp_mode {
             Some(XdpMode::Native) => config.xdp_mode = Mode::Native,
             Some(XdpMode::Generic) => config.xdp_mode = Mode::Generic,

@@ -1,5 +1,6 @@
 //! The decision: from route, interface and MAC address to the way that packets take.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::link::{Link, LinkState};
@@ -50,6 +51,16 @@ impl From<&Path> for NeighbourState {
             },
             Path::Local => Self::Local,
             Path::Unresolved { reason } => Self::Unresolved { reason: reason.clone() },
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match NeighbourState::from(self) {
+            NeighbourState::Reachable { interface, mac } => write!(out, "{mac} on {interface}"),
+            NeighbourState::Local => out.write_str("this machine"),
+            NeighbourState::Unresolved { reason } => write!(out, "unreachable ({reason})"),
         }
     }
 }

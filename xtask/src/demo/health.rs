@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::show::Show;
-use super::visits::{Answer, Visits, follows, tally};
+use super::visits::{Visits, follows, tally};
 use super::{PORTS, daemon};
-use crate::lab::{Lab, NginxSpec};
+use crate::lab::{Answer, Lab, NginxSpec};
 use crate::wait;
 
 /// The real server that dies.

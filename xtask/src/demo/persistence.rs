@@ -7,7 +7,8 @@ use anyhow::Result;
 
 use super::daemon;
 use super::show::{MARKS, Show};
-use super::visits::{Answer, Visits, follows, tally, visit};
+use super::visits::{Visits, follows, tally};
+use crate::lab::Answer;
 use crate::wait;
 
 /// Persistent client connections: one real server for all ports.
@@ -73,7 +74,7 @@ pub(super) fn pnmpp(show: &mut Show<'_>) -> Result<()> {
     new_clients(show, &visits, 0, &["r2", "r1"], "in turn (rr), mark 8");
     new_clients(show, &visits, 2, &["r4", "r3"], "in turn (rr), mark 10");
     if let Some(&client) = clients.first() {
-        let outside = [visit(show.lab, client, 9999)?, visit(show.lab, client, 20001)?];
+        let outside = [show.lab.visit(client, 9999)?, show.lab.visit(client, 20001)?];
         let untouched = outside.iter().all(|answer| *answer == Answer::Refused);
         show.check(untouched, "ports 9999 and 20001 have no mark: left to the director, which refuses");
     }

@@ -1,36 +1,10 @@
 //! Real clients connect, and tell who answered.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::net::IpAddr;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::lab::{Client, Lab, VIPS};
-
-/// Seconds that a client waits for an answer.
-const PATIENCE: &str = "2";
-
-/// What a client got.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// The name of the real server that answered.
-    From(String),
-    /// Nobody listens there.
-    Refused,
-    /// Nothing came back.
-    Silence,
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::From(server) => formatter.pad(server),
-            Self::Refused => formatter.pad("refused"),
-            Self::Silence => formatter.pad("nothing"),
-        }
-    }
-}
+use crate::lab::{Answer, Client, Lab};
 
 /// Clients by columns: who answered whom. A row may be shorter than there are columns.
 #[derive(Debug, Default)]
@@ -39,30 +13,12 @@ pub(super) struct Visits {
     rows: Vec<(Client, Vec<Option<Answer>>)>,
 }
 
-/// Connects to the VIP once.
-pub(super) fn visit(lab: &Lab, client: Client, port: u16) -> Result<Answer> {
-    let [four, six] = VIPS;
-    let url = match client.address {
-        IpAddr::V4(_) => format!("http://{four}:{port}/"),
-        IpAddr::V6(_) => format!("http://[{six}]:{port}/"),
-    };
-    let mut curl = lab.command(client.host, "curl")?;
-    curl.args(["--silent", "--globoff", "--noproxy", "*", "--max-time", PATIENCE]);
-    let output = curl.args(["--interface", &client.address.to_string(), &url]).output()?;
-    match output.status.code() {
-        Some(0) => Ok(Answer::From(String::from_utf8(output.stdout)?.trim_end().to_owned())),
-        Some(7) => Ok(Answer::Refused),
-        Some(28) => Ok(Answer::Silence),
-        other => bail!("curl {url} from {} ended with {other:?}", client.address),
-    }
-}
-
 impl Visits {
     /// Every client, one after the other, connects to each of the ports in their order.
     pub(super) fn to_ports(lab: &Lab, clients: &[Client], ports: &[u16]) -> Result<Self> {
         let mut visits = Self { columns: ports.iter().map(|port| format!(":{port}")).collect(), rows: Vec::new() };
         for &client in clients {
-            let answers = ports.iter().map(|&port| visit(lab, client, port).map(Some));
+            let answers = ports.iter().map(|&port| lab.visit(client, port).map(Some));
             visits.rows.push((client, answers.collect::<Result<_>>()?));
         }
         Ok(visits)
@@ -73,7 +29,7 @@ impl Visits {
         let column = self.columns.len();
         self.columns.push(title.to_owned());
         for &client in clients {
-            let answer = visit(lab, client, port)?;
+            let answer = lab.visit(client, port)?;
             let index = self.rows.iter().position(|(known, _)| *known == client).unwrap_or_else(|| {
                 self.rows.push((client, Vec::new()));
                 self.rows.len() - 1
@@ -131,6 +87,8 @@ pub(super) fn tally(answers: &[&Answer]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     #[test]

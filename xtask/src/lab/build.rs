@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::topology::{Arms, CLIENT_LAN, Host, Lan, SERVER_LAN, VIPS};
+use super::topology::{Arms, CLIENT_LAN, Host, Interface, Lan, SERVER_LAN, VIPS};
 use super::{Lab, Netns, netns, xdp_pass};
 use crate::{command, workspace};
 
@@ -45,20 +45,26 @@ pub(super) fn build(lab: &Lab, arms: Arms) -> Result<()> {
     for host in &hosts {
         set(&lab.netns(host.name), &host.settings)?;
     }
-    switch.ip(&cables(lab, arms, &hosts))?;
+    switch.ip(&bridges(arms))?;
+    switch.ip(&hosts.iter().flat_map(|host| cables(lab, host, &host.interfaces)).collect::<Vec<_>>())?;
     for host in &hosts {
-        lab.netns(host.name).ip(&addresses(host))?;
-        for interface in &host.interfaces {
-            let mut ethtool = lab.netns(host.name).command("ethtool")?;
-            command::output(ethtool.args(["-K", interface.name]).args(OFFLOADS))?;
-        }
+        configure(lab, host, &host.interfaces)?;
     }
-    let director_ports: Vec<_> = hosts
-        .iter()
-        .filter(|host| host.name == "d")
-        .flat_map(|host| host.interfaces.iter().map(|interface| port(host.name, interface.name)))
-        .collect();
-    xdp_pass::attach(&switch, &director_ports)
+    Ok(())
+}
+
+/// Gives interfaces of a host, and its `lo`, their addresses, routes and settings; what is there already stays.
+pub(super) fn configure(lab: &Lab, host: &Host, interfaces: &[Interface]) -> Result<()> {
+    let netns = lab.netns(host.name);
+    netns.ip(&addresses(host, interfaces))?;
+    for interface in interfaces {
+        command::output(netns.command("ethtool")?.args(["-K", interface.name]).args(OFFLOADS))?;
+    }
+    if host.name == "d" {
+        let ports: Vec<_> = interfaces.iter().map(|interface| port(host.name, interface.name)).collect();
+        xdp_pass::attach(&lab.netns("sw"), &ports)?;
+    }
+    Ok(())
 }
 
 /// The directory with `lvx` under all its names.
@@ -84,8 +90,8 @@ fn set(netns: &Netns, settings: &[(&str, &str)]) -> Result<()> {
     })
 }
 
-/// The switch: a bridge a LAN, and a cable to each interface.
-fn cables(lab: &Lab, arms: Arms, hosts: &[Host]) -> Vec<String> {
+/// The switch: a bridge a LAN.
+fn bridges(arms: Arms) -> Vec<String> {
     let lans: &[Lan] = match arms {
         Arms::One => &[SERVER_LAN],
         Arms::Two => &[SERVER_LAN, CLIENT_LAN],
@@ -95,12 +101,16 @@ fn cables(lab: &Lab, arms: Arms, hosts: &[Host]) -> Vec<String> {
         lines.push(format!("link add {} type bridge stp_state 0 forward_delay 0 mcast_snooping 0", lan.bridge));
         lines.push(format!("link set {} up", lan.bridge));
     }
-    for host in hosts {
-        for interface in &host.interfaces {
-            let (port, netns) = (port(host.name, interface.name), lab.netns(host.name).name);
-            lines.push(format!("link add {port} type veth peer name {} netns {netns}", interface.name));
-            lines.push(format!("link set {port} master {} up", interface.lan.bridge));
-        }
+    lines
+}
+
+/// A cable from the switch to each of these interfaces of a host.
+pub(super) fn cables(lab: &Lab, host: &Host, interfaces: &[Interface]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for interface in interfaces {
+        let (port, netns) = (port(host.name, interface.name), lab.netns(host.name).name);
+        lines.push(format!("link add {port} type veth peer name {} netns {netns}", interface.name));
+        lines.push(format!("link set {port} master {} up", interface.lan.bridge));
     }
     lines
 }
@@ -110,24 +120,24 @@ fn port(host: &str, interface: &str) -> String {
     format!("{host}-{interface}")
 }
 
-fn addresses(host: &Host) -> Vec<String> {
+fn addresses(host: &Host, interfaces: &[Interface]) -> Vec<String> {
     let mut lines = vec!["link set lo up".to_owned()];
-    for interface in &host.interfaces {
+    for interface in interfaces {
         let name = interface.name;
         lines.push(format!("link set {name} up"));
         for &number in &interface.numbers {
             let [four, six] = interface.lan.addresses(number);
-            lines.push(format!("addr add {four}/24 dev {name}"));
-            lines.push(format!("addr add {six}/64 dev {name} nodad"));
+            lines.push(format!("addr replace {four}/24 dev {name}"));
+            lines.push(format!("addr replace {six}/64 dev {name} nodad"));
         }
     }
     if let Some(interface) = host.vip_on {
         let [four, six] = VIPS;
-        lines.push(format!("addr add {four}/32 dev {interface}"));
+        lines.push(format!("addr replace {four}/32 dev {interface}"));
         // Deprecated, so that nobody takes the VIP for the source of its own connections: a real server would send
         // the answer to its own `lo`.
-        lines.push(format!("addr add {six}/128 dev {interface} nodad preferred_lft 0"));
+        lines.push(format!("addr replace {six}/128 dev {interface} nodad preferred_lft 0"));
     }
-    lines.extend(host.routes.iter().map(|route| format!("route add {route}")));
+    lines.extend(host.routes.iter().map(|route| format!("route replace {route}")));
     lines
 }

@@ -8,7 +8,9 @@ mod cli;
 mod netns;
 mod nginx;
 mod processes;
+mod replug;
 mod topology;
+mod visit;
 mod xdp_pass;
 
 use std::ffi::OsStr;
@@ -22,6 +24,7 @@ pub use cli::{Action, run};
 pub use netns::Netns;
 pub use nginx::NginxSpec;
 pub use topology::{Arms, CLIENT_LAN, CLIENTS, Client, Host, Interface, Lan, REAL_SERVERS, SERVER_LAN, VIPS};
+pub use visit::Answer;
 
 use crate::{command, privilege, workspace};
 

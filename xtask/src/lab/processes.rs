@@ -1,6 +1,6 @@
 //! Processes in the background of a lab, and their end.
 
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -46,6 +46,18 @@ impl Lab {
             return Ok(());
         };
         stop(children.swap_remove(index))
+    }
+
+    /// Sends a signal to a process of [`Lab::spawn`], waits for its end, and gives its status.
+    ///
+    /// # Errors
+    /// There is no such process, or it does not end.
+    pub fn end(&self, process: u32, number: i32) -> Result<ExitStatus> {
+        let mut children = self.children.lock().unwrap_or_else(PoisonError::into_inner);
+        let child = children.iter_mut().find(|child| child.id() == process).context("there is no such process")?;
+        signal(process.cast_signed(), number);
+        wait::until("a process ends", GRACE, || Ok(child.try_wait()?.is_some()))?;
+        Ok(child.wait()?)
     }
 
     /// Ends every process of [`Lab::spawn`], the youngest first.

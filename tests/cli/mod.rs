@@ -1,0 +1,1 @@
+//! The command line and the daemon behind it, as an operator meets them.

@@ -1,0 +1,15 @@
+//! End to end, in namespace labs: real programs talk through a running `lvx`.
+
+mod arrivals;
+pub mod director;
+mod echo;
+mod health;
+mod interfaces;
+mod marks;
+mod modes;
+mod neighbours;
+mod passing;
+mod persistence;
+mod removal;
+mod talk;
+mod who_decides;

@@ -52,6 +52,22 @@ extern "C" fn lvx_open(packet: *const Packet, hash: u64, now: u64) -> u64 {
 fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> {
     let settings = settings::get()?;
     let Some((_, service)) = classify::service(packet, settings) else { return Ok(None) };
+    match open_for(service, packet, hash, settings, now) {
+        Ok(chosen) => Ok(Some(chosen)),
+        // `ip_vs_leave`: behind what may be FTP's data port may be another program of the director.
+        Err(Reason::NoRealServer) if service.port as u16 == FTP && packet.key.destination_port() != FTP => Ok(None),
+        Err(reason) => Err(reason),
+    }
+}
+
+#[inline(always)]
+fn open_for(
+    service: &Service,
+    packet: &Packet,
+    hash: u64,
+    settings: &Settings,
+    now: u64,
+) -> Result<Chosen, Reason> {
     let opens = may_open(packet, settings);
     if !opens && !flows::is_full::<Connections>(hash) {
         return Err(Reason::NoConnection);
@@ -61,12 +77,12 @@ fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> 
         if let Some(template) = template {
             templates::renew(&template, now);
         }
-        return Ok(Some((real, server)));
+        return Ok((real, server));
     }
     let slot = if opens { flows::claim::<Connections>(hash, now) } else { None };
     let Some(slot) = slot else {
         stats::count(Reason::ConnectionTableFull);
-        return without_entry(packet, hash, service, settings, now).map(Some);
+        return without_entry(packet, hash, service, settings, now);
     };
     let (real, server, template) = match choose(packet, service, settings, now) {
         Ok(chosen) => chosen,
@@ -80,7 +96,7 @@ fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> 
         Some(_) | None => 0,
     };
     connections::open(&slot, packet, real, server, link, settings, now);
-    Ok(Some((real, server)))
+    Ok((real, server))
 }
 
 /// Which packets open a connection (`tcp_conn_schedule`).

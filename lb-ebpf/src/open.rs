@@ -5,7 +5,7 @@ use lb_common::real_server::RealServer;
 use lb_common::reason::Reason;
 use lb_common::service::{Service, flags};
 use lb_common::settings::{Settings, flags as sysctl};
-use lb_common::tcp;
+use lb_common::{table, tcp};
 
 use crate::connections::{self, Connections};
 use crate::flows::{self, Slot};
@@ -154,7 +154,7 @@ fn template_key(packet: &Packet, service: &Service) -> FlowKey {
     FlowKey::port_template(client, packet.key.virtual_address, port, packet.key.protocol)
 }
 
-/// The table is full: the client's template decides, or the hash of the flow.
+/// The table is full: the client's template decides, or a hash, of a persistent client or else of the flow.
 #[inline(always)]
 fn without_entry(
     packet: &Packet,
@@ -163,12 +163,14 @@ fn without_entry(
     settings: &Settings,
     now: u64,
 ) -> Result<Chosen, Reason> {
+    let mut hash = hash;
     if service.flags & flags::PERSISTENT != 0 {
         let key = template_key(packet, service);
         if let Some((slot, real, server)) = templates::find(&key, pipeline::seed(), settings, now) {
             templates::renew(&slot, now);
             return Ok((real, server));
         }
+        hash = table::hash(&key, pipeline::seed());
     }
     let real = schedule::by_hash(service, hash).ok_or(Reason::NoRealServer)?;
     let server = reals::get(real).ok_or(Reason::Internal)?;

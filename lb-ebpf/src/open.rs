@@ -101,7 +101,7 @@ fn open_for(
 
 /// Which packets open a connection (`tcp_conn_schedule`).
 #[inline(always)]
-fn may_open(packet: &Packet, settings: &Settings) -> bool {
+pub fn may_open(packet: &Packet, settings: &Settings) -> bool {
     if !packet.is_tcp() {
         return true;
     }

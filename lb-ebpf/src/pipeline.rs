@@ -34,6 +34,7 @@ pub fn balance(ctx: &XdpContext, packet: &mut Packet) -> Result<Verdict, Refused
         return forward::to(ctx, packet, server);
     }
     let Some((real, server)) = open::connection(packet, hash, now)? else { return Ok(Verdict::Pass) };
-    stats::traffic(server.service, real, packet.length, true);
+    // Where the table is full, the later packets of a connection come this way too.
+    stats::traffic(server.service, real, packet.length, open::may_open(&packet, settings));
     forward::to(ctx, packet, server)
 }

@@ -61,13 +61,7 @@ fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> 
 }
 
 #[inline(always)]
-fn open_for(
-    service: &Service,
-    packet: &Packet,
-    hash: u64,
-    settings: &Settings,
-    now: u64,
-) -> Result<Chosen, Reason> {
+fn open_for(service: &Service, packet: &Packet, hash: u64, settings: &Settings, now: u64) -> Result<Chosen, Reason> {
     let opens = may_open(packet, settings);
     if !opens && !flows::is_full::<Connections>(hash) {
         return Err(Reason::NoConnection);

@@ -20,7 +20,7 @@ const BOTH: &str = "
     ipvsadm -A -u 172.16.100.1:53 -s rr
     ipvsadm -a -u 172.16.100.1:53 -r 172.16.100.10 -g
     ipvsadm -A -t [2001:db8::1]:80 -s rr
-    ipvsadm -a -t [2001:db8::1]:80 -r [2001:db8::10] -g";
+    ipvsadm -a -t [2001:db8::1]:80 -r [2001:db8::10]:80 -g";
 
 fn passed(reason: Reason, rows: impl IntoIterator<Item = (&'static str, Packet)>) {
     let mut director = with(BOTH);

@@ -127,10 +127,10 @@ fn ttl_and_tos() {
 fn ipv6_is_forwarded_like_ipv4() {
     let mut director = with(
         "ipvsadm -A -t [2001:db8::1]:80 -s rr
-         ipvsadm -a -t [2001:db8::1]:80 -r [2001:db8::10] -g
-         ipvsadm -a -t [2001:db8::1]:80 -r [2001:db8::11] -g
+         ipvsadm -a -t [2001:db8::1]:80 -r [2001:db8::10]:80 -g
+         ipvsadm -a -t [2001:db8::1]:80 -r [2001:db8::11]:80 -g
          ipvsadm -A -u [2001:db8::1]:53 -s rr
-         ipvsadm -a -u [2001:db8::1]:53 -r [2001:db8::10] -g",
+         ipvsadm -a -u [2001:db8::1]:53 -r [2001:db8::10]:53 -g",
     );
     let (web, dns) = ("TCP [2001:db8::1]:80", "UDP [2001:db8::1]:53");
     let tcp = |port: u16, flags| Packet::tcp(&format!("[2001:db8:c::1]:{port}"), "[2001:db8::1]:80", flags);

@@ -16,7 +16,7 @@ const TINY: Sizes = Sizes { connections: 8, templates: 8, services: 4, real_serv
 const ENTRIES: u16 = 16;
 
 fn packet(port: u16, flags: &str) -> Vec<u8> {
-    Packet::tcp(&format!("10.0.0.1:{port}"), VIP_WEB, flags).frame()
+    Packet::tcp(&format!("10.0.0.1:{}", 2000 + port), VIP_WEB, flags).frame()
 }
 
 fn reason(director: &mut TestDirector, reason: Reason) -> u64 {

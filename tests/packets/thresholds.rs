@@ -10,7 +10,7 @@ use super::*;
 
 /// Servers of so many new connections, by the last byte of their addresses.
 fn picks(director: &mut TestDirector, ports: std::ops::Range<u16>) -> Vec<u8> {
-    let pick = |port| match director.receive(&Packet::tcp(&format!("10.0.0.1:{port}"), VIP_WEB, "S").frame()) {
+    let pick = |port| match director.receive(&Packet::tcp(&format!("10.0.0.1:{}", 2000 + port), VIP_WEB, "S").frame()) {
         Fate::Sent(frame) => mac_addresses(&frame).0[5],
         other => panic!("not forwarded: {other:02x?}"),
     };
@@ -19,8 +19,8 @@ fn picks(director: &mut TestDirector, ports: std::ops::Range<u16>) -> Vec<u8> {
 
 fn close(director: &mut TestDirector, ports: impl IntoIterator<Item = u16>) {
     for port in ports {
-        director.receive(&Packet::tcp(&format!("10.0.0.1:{port}"), VIP_WEB, "A").frame());
-        director.receive(&Packet::tcp(&format!("10.0.0.1:{port}"), VIP_WEB, "R").frame());
+        director.receive(&Packet::tcp(&format!("10.0.0.1:{}", 2000 + port), VIP_WEB, "A").frame());
+        director.receive(&Packet::tcp(&format!("10.0.0.1:{}", 2000 + port), VIP_WEB, "R").frame());
     }
     // CLOSE lasts ten seconds.
     director.advance(Duration::from_secs(11));

@@ -97,6 +97,28 @@ fn what_expired_makes_room() {
     assert_eq!(director.run("ipvsadm -Lnc").stdout.lines().count(), 3);
 }
 
+/// Case 9.
+#[test]
+fn in_a_flood_of_syns_half_open_connections_give_way_and_the_established_stay() {
+    let mut director = TestDirector::new(TINY);
+    change(&mut director, WEB_OF_THREE);
+    let mut established = BTreeMap::new();
+    for port in 0..ENTRIES - 1 {
+        established.insert(port, server(&director.receive(&packet(port, "S"))));
+        director.receive(&packet(port, "A"));
+    }
+    for port in 100..1100 {
+        director.receive(&packet(port, "S"));
+        let hit = port % (ENTRIES - 1);
+        assert_eq!(server(&director.receive(&packet(hit, "PA"))), established[&hit]);
+    }
+    assert_eq!(reason(&mut director, Reason::HalfOpenEvicted), 999, "all but the last");
+    assert_eq!(reason(&mut director, Reason::ConnectionTableFull), 0);
+    let listed = director.run("ipvsadm -Ln").stdout;
+    let active: u16 = listed.lines().filter_map(|line| line.split_whitespace().nth(4)?.parse::<u16>().ok()).sum();
+    assert_eq!(active, ENTRIES, "{listed}");
+}
+
 /// A server that is removed must not get what has no entry either.
 #[test]
 fn without_entries_changes_take_effect_at_once() {
@@ -123,8 +145,10 @@ fn a_persistent_client_stays_together_in_a_full_connection_table() {
     let mut director = TestDirector::new(TINY);
     change(&mut director, &WEB_OF_THREE.replace("-s rr", "-s rr -p 300"));
     let first = server(&director.receive(&packet(0, "S")));
+    director.receive(&packet(0, "A"));
     for port in 1..100 {
         assert_eq!(server(&director.receive(&packet(port, "S"))), first, "with a template, port {port}");
+        director.receive(&packet(port, "A"));
     }
     for client in 2..50 {
         let syn = |port: u16| Packet::tcp(&format!("10.0.0.{client}:{port}"), VIP_WEB, "S").frame();

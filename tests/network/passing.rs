@@ -22,9 +22,7 @@ fn the_director_answers_a_ping_of_the_vip_and_lets_others_answer_for_themselves(
         "ipvsadm -A -t [2001:db8:100::1]:0 -s rr -p 300",
         "ipvsadm -a -t [2001:db8:100::1]:0 -r 2001:db8:100::10 -g",
     ])?;
-    for (vip, own, server) in
-        [(VIPS[0], DIRECTOR[0], "172.16.100.10"), (VIPS[1], DIRECTOR[1], "2001:db8:100::10")]
-    {
+    for (vip, own, server) in [(VIPS[0], DIRECTOR[0], "172.16.100.10"), (VIPS[1], DIRECTOR[1], "2001:db8:100::10")] {
         let [here, there] = ["d", "r1"].map(|host| Arrivals::at(&director, host, vip));
         let (here, there) = (here?, there?);
         let ping = |address: &str| director.sh_on("c1", &format!("ping -c 3 -i 0.05 -W 1 {address}"));

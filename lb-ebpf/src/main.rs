@@ -45,8 +45,10 @@ pub enum Verdict {
     Redirect(u32),
 }
 
-/// Balances a packet.
+/// Balances a packet. Inlined into the entry that the macro makes: a frame less of the 512 bytes of stack, of which
+/// Linux 6.1 counts 32 for each function at least.
 #[xdp]
+#[inline(always)]
 pub fn lvx(ctx: XdpContext) -> u32 {
     match pipeline::balance(&ctx) {
         Ok(Verdict::Pass) => xdp_action::XDP_PASS,

@@ -41,34 +41,43 @@ struct Work {
 /// Nobody was picked.
 const NOBODY: u32 = u32::MAX;
 
+/// Another CPU picked at the same time.
+const LATE: u32 = u32::MAX - 1;
+
 /// The real server for a new connection of a service; `None` if there is none.
 #[inline(always)]
 pub fn pick(service: &Service) -> Option<u32> {
-    let picked = lvx_pick(service.pool, service.scheduler);
+    // Whoever is late looks again. Spelled out: Linux 6.1 refuses a loop whose last instruction falls through to
+    // its first, which is how compilers like to lay this one out.
+    let mut picked = lvx_pick(service.pool, service.scheduler, 0);
+    if picked == LATE {
+        picked = lvx_pick(service.pool, service.scheduler, 0);
+    }
+    if picked == LATE {
+        picked = lvx_pick(service.pool, service.scheduler, 1);
+    }
     if picked == NOBODY { None } else { Some(picked) }
 }
 
-/// A global function: the verifier looks at it once, whoever calls it.
+/// One try; the last one's pick holds even if another CPU was faster. A global function: the verifier looks at it
+/// once, whoever calls it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn lvx_pick(first: u32, scheduler: u32) -> u32 {
+extern "C" fn lvx_pick(first: u32, scheduler: u32, last: u32) -> u32 {
     let Some(memory) = POOLS.get_ptr_mut(first) else { return NOBODY };
     let Some(header) = header(first) else { return NOBODY };
-    // Where another CPU picks at the same time, the one that is late looks again.
-    for attempt in 0..3 {
-        // SAFETY: `memory` points to a live map value; volatile, because other CPUs write it.
-        let seen = unsafe { memory.read_volatile() };
-        let scan = Scan::new(Kind::from_number(scheduler), &header, Cursor::from_word(seen));
-        let mut work = Work { scan, pool: Pool { first }, picked: NOBODY };
-        // SAFETY: the callback has the signature that the helper demands, and `work` outlives the call.
-        unsafe { bpf_loop(schedule::max_steps(header.count), look as *mut c_void, (&raw mut work).cast(), 0) };
-        let cursor = work.scan.cursor().to_word();
-        // SAFETY: `memory` points to a live map value.
-        if cursor == seen || unsafe { atomic::compare_exchange(memory, seen, cursor) } || attempt == 2 {
-            return work.picked;
-        }
+    // SAFETY: `memory` points to a live map value; volatile, because other CPUs write it.
+    let seen = unsafe { memory.read_volatile() };
+    let scan = Scan::new(Kind::from_number(scheduler), &header, Cursor::from_word(seen));
+    let mut work = Work { scan, pool: Pool { first }, picked: NOBODY };
+    // SAFETY: the callback has the signature that the helper demands, and `work` outlives the call.
+    unsafe { bpf_loop(schedule::max_steps(header.count), look as *mut c_void, (&raw mut work).cast(), 0) };
+    let cursor = work.scan.cursor().to_word();
+    // SAFETY: `memory` points to a live map value.
+    if cursor == seen || unsafe { atomic::compare_exchange(memory, seen, cursor) } || last != 0 {
+        return work.picked;
     }
-    NOBODY
+    LATE
 }
 
 #[inline(always)]

@@ -82,8 +82,8 @@ struct Walk {
     first: u32,
 }
 
-/// The packet's firewall mark.
-#[inline(always)]
+/// The packet's firewall mark. Not inlined, so that the walk is off the stack again when a real server is picked.
+#[inline(never)]
 fn mark(packet: &Packet, settings: &Settings) -> u32 {
     let mut walk = Walk {
         packet: MarkPacket {

@@ -13,6 +13,8 @@ use crate::parse::Packet;
 use crate::{classify, pipeline, reals, schedule, settings, stats, templates};
 
 const FTP: u16 = 21u16.to_be();
+/// A server's end of an FTP data connection: never scheduled (`ip_vs_schedule`).
+const FTP_DATA: u16 = 20u16.to_be();
 
 type Chosen = (u32, &'static RealServer);
 
@@ -51,6 +53,9 @@ extern "C" fn lvx_open(packet: *const Packet, hash: u64, now: u64) -> u64 {
 #[inline(always)]
 fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> {
     let settings = settings::get()?;
+    if packet.key.source_port() == FTP_DATA {
+        return Ok(None);
+    }
     let Some((_, service)) = classify::service(packet, settings) else { return Ok(None) };
     match open_for(service, packet, hash, settings, now) {
         Ok(chosen) => Ok(Some(chosen)),

@@ -53,6 +53,7 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
         );
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let server =
         Server::bind(&places.socket).with_context(|| format!("cannot listen on {}", places.socket.display()))?;
     let mut daemon = Daemon::start(&config, &places.state)?;
@@ -66,6 +67,7 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            Some(()) = hangup.recv() => tracing::warn!("SIGHUP: the config file is read at the start only; restart lvx to apply it"),
             () = &mut serving => bail!("the API ended"),
             Some((request, back)) = called.recv() => {
                 let response = daemon.director.handle(&request);

@@ -146,7 +146,7 @@ impl DataPlane {
         let mut ebpf = loader.load(OBJECT).context("cannot make the maps; this needs root (CAP_BPF, CAP_NET_ADMIN)")?;
         for name in ["lvx", "sweep"] {
             program(&mut ebpf, name)?.load().with_context(|| {
-                format!("the kernel refuses the program `{name}`; LVX needs Linux 6.1 or later, on x86-64 or arm64")
+                format!("the kernel refuses the program `{name}`; LVX needs Linux 6.1 or later on x86-64")
             })?;
         }
         let tables = KernelMaps::open(&mut ebpf, sizes, cpus, hz)?;

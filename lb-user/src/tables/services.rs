@@ -56,6 +56,7 @@ impl<M: Maps> Tables<M> {
         }
         let zero = self.maps.service_traffic(index);
         self.services.insert(service.id, Entry { index, kind, words, pool, zero, members: Vec::new() });
+        self.set_served();
         Ok(())
     }
 
@@ -94,6 +95,7 @@ impl<M: Maps> Tables<M> {
         }
         self.pools.give(entry.pool.first, entry.pool.words);
         self.free_services.give(entry.index);
+        self.set_served();
         Ok(())
     }
 

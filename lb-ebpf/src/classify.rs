@@ -29,10 +29,6 @@ const FTP_DATA: u16 = 20u16.to_be();
 /// The service of a packet, and its index.
 #[inline(always)]
 pub fn service(packet: &Packet, settings: &Settings) -> Option<(u32, &'static Service)> {
-    // `ip_vs_schedule`: FTP's active data connections come from real servers and are never scheduled.
-    if packet.key.source_port() == FTP_DATA {
-        return None;
-    }
     if settings.mark_nodes != 0 {
         let mark = mark(packet, settings);
         if mark != 0

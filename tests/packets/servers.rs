@@ -153,6 +153,10 @@ fn a_removed_service_is_no_service_and_its_connections_resume_if_it_comes_back()
     director.receive(&packet("tcp", "10.0.0.1:1024", "S").frame());
     change(&mut director, "ipvsadm -D -t 172.16.100.1:80");
     let ack = packet("tcp", "10.0.0.1:1024", "A").frame();
+    Expected::passed().check(&mut director, "without any service the stack gets all", &ack);
+    change(&mut director, "ipvsadm -A -t [2001:db8::1]:80 -s rr");
+    Expected::passed().check(&mut director, "a service of the other family changes nothing", &ack);
+    change(&mut director, "ipvsadm -A -u 172.16.100.1:53 -s rr");
     Expected::dropped_for(Reason::RealServerRemoved).check(&mut director, "its connection", &ack);
     Expected::passed().check(&mut director, "a client", &packet("tcp", "10.0.0.2:1024", "S").frame());
     change(&mut director, service);

@@ -192,7 +192,7 @@ fn a_changed_mac_address_counts_from_the_next_packet() {
     Expected::sent(WEB, A).opening().check(&mut director, "before", &syn);
     let other = [2, 0xaa, 0, 0, 0, 1];
     director.set_path(A, reachable(other, 1));
-    let sent = lvx_tests::director::Fate::Sent(forwarded(&ack, other, lvx_tests::frame::DIRECTOR));
+    let sent = lvx_tests::fate::Fate::Sent(forwarded(&ack, other, lvx_tests::frame::DIRECTOR));
     assert_eq!(director.receive(&ack), sent);
     director.set_path(A, reachable(mac_of(A.parse().expect("an address")), 1));
     Expected::sent(WEB, A).check(&mut director, "and back", &ack);

@@ -97,9 +97,8 @@ impl Stage {
     fn both(&self, command: &str, words: &str) -> Result<()> {
         for service in ["-t", "-u"] {
             let server = if command == "-d" { "" } else { "-g" };
-            self.director.does(&[&format!(
-                "ipvsadm {command} {service} 172.16.100.1:7 -r 172.16.100.10 {server} {words}"
-            )])?;
+            self.director
+                .does(&[&format!("ipvsadm {command} {service} 172.16.100.1:7 -r 172.16.100.10 {server} {words}")])?;
         }
         Ok(())
     }

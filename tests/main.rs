@@ -1,4 +1,12 @@
-//! LVX' integration tests, one program: each module says what belongs into it.
+//! LVX' integration tests.
+//!
+//! | module | what belongs there |
+//! |---|---|
+//! | `packets` | golden packets: what becomes of one frame, to the byte, and which counters move |
+//! | `replay` | recorded decisions of the real IPVS, each to be decided the same by LVX |
+//! | `network` | a running `lvx` between real clients and servers, in network namespaces |
+//! | `cli` | the command line, as an operator types it |
 
 mod cli;
 mod network;
+mod replay;

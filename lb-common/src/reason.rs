@@ -116,7 +116,7 @@ reasons! {
     ConnectionTableFull = "connection_table_full" => Disposition::Forward,
     /// The template table had no room: scheduled without persistence.
     TemplateTableFull = "template_table_full" => Disposition::Forward,
-    /// Half-open connection that made room for a new one in a full part of the table.
+    /// A half-open connection made room for a new one in a full part of the table.
     HalfOpenEvicted = "half_open_evicted" => Disposition::Forward,
     /// The program found a map in a state that cannot be; please report it.
     Internal = "internal" => Disposition::Drop,

@@ -53,6 +53,11 @@ impl Table for Connections {
     }
 
     #[inline(always)]
+    fn gives_way(flow: &Flow, state: u8) -> bool {
+        flow.key.protocol == 6 && state == State::SynRecv as u8
+    }
+
+    #[inline(always)]
     fn expire(slot: &Slot, word: Word, _now: u64) -> bool {
         lvx_expire_conn(slot.index, word.0) != 0
     }

@@ -2,9 +2,10 @@
 //! The layout and the arithmetic are in [`lb_common::table`].
 
 use lb_common::flow::{Flow, FlowKey, Word};
+use lb_common::reason::Reason;
 use lb_common::table::{self, Tags, WAYS, WAYS_PER_WORD};
 
-use crate::atomic;
+use crate::{atomic, stats};
 
 /// The map's memory can be mapped by the control plane (`BPF_F_MMAPABLE`).
 pub const MMAPABLE: u32 = 1024;
@@ -24,6 +25,9 @@ pub trait Table {
     fn search(key: &FlowKey, hash: u64) -> u32;
     /// [`claim_slot`] for this table.
     fn claim(hash: u64, now: u64) -> u32;
+    /// Whether a flow in this state gives way to a new one where there is no room (a connection that the client has
+    /// not confirmed), so that a flood of openings cannot push out what is established.
+    fn gives_way(flow: &Flow, state: u8) -> bool;
     /// Removes a flow, or keeps it, as its expiry at `now` demands; tells whether it is gone.
     fn expire(slot: &Slot, word: Word, now: u64) -> bool;
 }
@@ -166,9 +170,41 @@ pub fn claim_slot<T: Table>(hash: u64, now: u64) -> u32 {
         if let Some(index) = claim_free::<T>(hash) {
             return index;
         }
-        reclaim::<T>(hash as u32, now);
+        make_room::<T>(hash, now);
     }
     NO_SLOT
+}
+
+/// Removes what expired in the bucket of a hash; if that is nothing, one flow that gives way. Which one is left to the
+/// hash of the flow that comes.
+#[inline(always)]
+fn make_room<T: Table>(hash: u64, now: u64) {
+    let base = (table::place(hash).bucket & T::mask()) * WAYS;
+    let start = (hash >> 32) as u32;
+    let mut victim = NO_SLOT;
+    let mut expired = false;
+    for offset in 0..WAYS {
+        let index = base + (start.wrapping_add(offset) % WAYS);
+        let Some(flow) = T::flow(index) else { continue };
+        let slot = Slot { index, flow };
+        let word = slot.word();
+        if !word.is_live() {
+            continue;
+        }
+        if word.is_expired(now) {
+            expired |= T::expire(&slot, word, now);
+        } else if T::gives_way(slot.flow(), word.state()) {
+            victim = index;
+        }
+    }
+    if expired {
+        return;
+    }
+    if let Some(slot) = slot::<T>(victim)
+        && T::expire(&slot, slot.word(), now)
+    {
+        stats::count(Reason::HalfOpenEvicted);
+    }
 }
 
 #[inline(always)]
@@ -196,20 +232,6 @@ fn claim_free<T: Table>(hash: u64) -> Option<u32> {
         }
     }
     None
-}
-
-/// Removes what expired in the bucket of a hash.
-#[inline(always)]
-fn reclaim<T: Table>(bucket: u32, now: u64) {
-    let base = (bucket & T::mask()) * WAYS;
-    for way in 0..WAYS {
-        let Some(flow) = T::flow(base + way) else { continue };
-        let slot = Slot { index: base + way, flow };
-        let word = slot.word();
-        if word.is_live() && word.is_expired(now) {
-            T::expire(&slot, word, now);
-        }
-    }
 }
 
 /// Gives a slot back: its word is 0 already, now its tag.

@@ -10,6 +10,7 @@
     allow(internal_features, reason = "BPF has its atomics only as intrinsics")
 )]
 #![cfg_attr(not(target_arch = "bpf"), allow(dead_code, reason = "on the host the crate is only checked"))]
+#![cfg_attr(doc, allow(missing_docs, reason = "aya's macros keep the doc comments for the functions that they wrap"))]
 
 mod answer;
 mod atomic;
@@ -28,11 +29,14 @@ mod settings;
 mod stats;
 mod sweep;
 mod templates;
+mod trace;
 
 use aya_ebpf::bindings::xdp_action;
 use aya_ebpf::macros::xdp;
 use aya_ebpf::programs::XdpContext;
 use lb_common::reason::{Disposition, Reason};
+
+use crate::parse::Packet;
 
 /// What becomes of a packet.
 #[derive(Clone, Copy)]
@@ -64,12 +68,14 @@ impl From<Reason> for Refused {
 /// Balances a packet.
 #[xdp]
 pub fn lvx(ctx: XdpContext) -> u32 {
-    match pipeline::balance(&ctx) {
+    let mut packet = Packet::default();
+    match pipeline::balance(&ctx, &mut packet) {
         Ok(Verdict::Pass) => xdp_action::XDP_PASS,
         Ok(Verdict::Transmit) => xdp_action::XDP_TX,
         Ok(Verdict::Redirect(action)) => action,
         Err(Refused { reason, mtu }) => {
             stats::count(reason);
+            trace::refused(&packet, reason);
             match reason.disposition() {
                 Disposition::Pass => xdp_action::XDP_PASS,
                 Disposition::Answer(answer) => answer::send(&ctx, answer, mtu),

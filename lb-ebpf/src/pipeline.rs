@@ -4,7 +4,11 @@ use aya_ebpf::Global;
 use aya_ebpf::programs::XdpContext;
 use lb_common::table;
 
-use crate::{Refused, Verdict, clock, connections, forward, open, parse, settings, stats};
+use crate::{
+    Refused, Verdict, clock, connections, forward, open,
+    parse::{self, Packet},
+    settings, stats,
+};
 
 /// Key of the flow hash; the loader draws it by lot.
 #[unsafe(no_mangle)]
@@ -18,19 +22,18 @@ pub fn seed() -> u64 {
 
 /// Balances a packet. An existing connection wins over any change of marks and services, as in IPVS.
 #[inline(always)]
-pub fn balance(ctx: &XdpContext) -> Result<Verdict, Refused> {
-    let mut packet = parse::Packet::default();
-    if !parse::packet(ctx, &mut packet)? {
+pub fn balance(ctx: &XdpContext, packet: &mut Packet) -> Result<Verdict, Refused> {
+    if !parse::packet(ctx, packet)? {
         return Ok(Verdict::Pass);
     }
     let settings = settings::get()?;
     let now = clock::now();
     let hash = table::hash(&packet.key, seed());
-    if let Some((real, server)) = connections::follow(&packet, hash, settings, now)? {
+    if let Some((real, server)) = connections::follow(packet, hash, settings, now)? {
         stats::traffic(server.service, real, packet.length, false);
-        return forward::to(ctx, &packet, server);
+        return forward::to(ctx, packet, server);
     }
-    let Some((real, server)) = open::connection(&packet, hash, now)? else { return Ok(Verdict::Pass) };
+    let Some((real, server)) = open::connection(packet, hash, now)? else { return Ok(Verdict::Pass) };
     stats::traffic(server.service, real, packet.length, true);
-    forward::to(ctx, &packet, server)
+    forward::to(ctx, packet, server)
 }

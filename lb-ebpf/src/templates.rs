@@ -50,6 +50,11 @@ impl Table for Templates {
     }
 
     #[inline(always)]
+    fn gives_way(_flow: &Flow, _state: u8) -> bool {
+        false
+    }
+
+    #[inline(always)]
     fn expire(slot: &Slot, word: Word, now: u64) -> bool {
         lvx_expire_template(slot.index, word.0, now) != 0
     }

@@ -55,7 +55,7 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let server =
         Server::bind(&places.socket).with_context(|| format!("cannot listen on {}", places.socket.display()))?;
-    let mut daemon = Daemon::start(&config, &places.state).await?;
+    let mut daemon = Daemon::start(&config, &places.state)?;
     daemon.attach(&config).await?;
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let (mut second, mut two_seconds) = (every(1), every(2));
@@ -112,8 +112,16 @@ impl Events {
 
 impl Daemon {
     /// Everything but the interfaces.
-    async fn start(config: &Config, state: &Path) -> Result<Self> {
+    fn start(config: &Config, state: &Path) -> Result<Self> {
         let mut director = Director::new(config)?;
+        if config.trace {
+            let trace = director.plane().trace()?;
+            tokio::spawn(async move {
+                if let Err(error) = trace.follow().await {
+                    tracing::error!("the packet trace ended: {error:#}");
+                }
+            });
+        }
         director.remember(state)?;
         let (network_events, network) = mpsc::channel(1024);
         let neighbours = neighbours::spawn(network_events).context("cannot watch the network by netlink")?;

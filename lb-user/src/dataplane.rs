@@ -15,6 +15,7 @@ use lb_common::table::{self, WAYS};
 use lb_common::{maps, sweep};
 use serde::{Deserialize, Serialize};
 
+use crate::packet_trace::Trace;
 use crate::tables::kernel::KernelMaps;
 use crate::tables::maps::FlowTable;
 
@@ -105,11 +106,12 @@ pub struct Outcome {
 }
 
 impl DataPlane {
-    /// Loads the programs with tables of these sizes; gives the tables too. `seed` keys the flow hash.
+    /// Loads the programs with tables of these sizes; gives the tables too. `seed` keys the flow hash; with `trace` each
+    /// packet that is not forwarded leaves a line for [`Self::trace`].
     ///
     /// # Errors
     /// The kernel lacks something, or memory, or the caller lacks the right to load programs.
-    pub fn load(sizes: Sizes, seed: u64) -> Result<(Self, KernelMaps)> {
+    pub fn load(sizes: Sizes, seed: u64, trace: bool) -> Result<(Self, KernelMaps)> {
         let cpus = u32::try_from(aya::util::nr_cpus().map_err(|(_, error)| error)?)?;
         let hz = crate::clock::hz()?;
         let conn_buckets = table::buckets(sizes.connections);
@@ -132,7 +134,9 @@ impl DataPlane {
             loader.map_max_entries(name, entries);
         }
         let (conn_mask, template_mask, reals) = (conn_buckets - 1, template_buckets - 1, sizes.real_slots());
+        let trace = u8::from(trace);
         loader
+            .override_global("TRACE", &trace, true)
             .override_global("HZ", &hz, true)
             .override_global("SEED", &seed, true)
             .override_global("CONN_MASK", &conn_mask, true)
@@ -149,6 +153,14 @@ impl DataPlane {
         let reasons = PerCpuArray::try_from(take(&mut ebpf, maps::REASONS)?)?;
         let devices = DevMapHash::try_from(take(&mut ebpf, maps::DEVICES)?)?;
         Ok((Self { ebpf, sizes, reasons, devices }, tables))
+    }
+
+    /// The lines of packets that were not forwarded; once, and only if loaded with `trace`.
+    ///
+    /// # Errors
+    /// They were taken before.
+    pub fn trace(&mut self) -> Result<Trace> {
+        Trace::open(&mut self.ebpf)
     }
 
     /// Attaches the balancing program to an interface. Never falls back to another mode.

@@ -13,4 +13,5 @@ pub mod journal;
 pub mod model;
 pub mod neighbours;
 pub mod netfilter;
+pub mod packet_trace;
 pub mod tables;

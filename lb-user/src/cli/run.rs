@@ -26,6 +26,9 @@ pub(super) struct Run {
     /// The API's unix socket
     #[arg(long, env = "LVX_SOCKET", default_value_os_t = api::socket_path())]
     socket: PathBuf,
+    /// Log each packet that is not forwarded, and why: for finding faults, not for every day
+    #[arg(long)]
+    trace: bool,
     /// Where services that are set by hand are kept
     #[arg(long, env = "LVX_STATE_DIR", default_value = "/var/lib/lvx")]
     state_dir: PathBuf,
@@ -58,6 +61,7 @@ impl Run {
                 config.interfaces.push(name);
             }
         }
+        config.trace = self.trace;
         match self.xdp_mode {
             Some(XdpMode::Native) => config.xdp_mode = Mode::Native,
             Some(XdpMode::Generic) => config.xdp_mode = Mode::Generic,

@@ -39,6 +39,8 @@ pub struct Config {
     pub interfaces: Vec<String>,
     /// How the program is attached.
     pub xdp_mode: Mode,
+    /// Whether each packet that is not forwarded is logged: only the command line asks for it.
+    pub trace: bool,
     /// Sizes of the tables.
     pub sizes: Sizes,
     /// Timeouts of `ipvsadm --set`.
@@ -61,6 +63,7 @@ impl Default for Config {
         Self {
             interfaces: Vec::new(),
             xdp_mode: Mode::default(),
+            trace: false,
             sizes: Sizes::default(),
             timeouts: Timeouts::default(),
             ipvs: Sysctls::default(),

@@ -54,7 +54,7 @@ impl Director {
     /// # Errors
     /// The kernel refuses the programs, or the config does not fit the tables.
     pub fn new(config: &Config) -> Result<Self> {
-        let (plane, maps) = DataPlane::load(config.sizes, seed())?;
+        let (plane, maps) = DataPlane::load(config.sizes, seed(), config.trace)?;
         let mut director = Self {
             started: Instant::now(),
             model: Model::default(),

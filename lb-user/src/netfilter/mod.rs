@@ -69,6 +69,14 @@ pub struct Snapshot {
     pub unsupported: Vec<Unsupported>,
 }
 
+impl Snapshot {
+    /// The rules in what `iptables-legacy-save -t mangle` printed, or `ip6tables-legacy-save`.
+    pub fn of_saved(family: Family, text: &str) -> Self {
+        let Reading { ruleset, unsupported } = save::parse(Origin::Legacy(family), family, text);
+        Self { rulesets: ruleset.into_iter().collect(), unsupported }
+    }
+}
+
 /// What was read from one origin.
 #[derive(Default)]
 struct Reading {

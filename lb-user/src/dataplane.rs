@@ -50,7 +50,7 @@ impl Default for Sizes {
 impl Sizes {
     /// Words of the pools: every server in a pool, each pool's header, and as much again for pools that change.
     pub fn pool_words(&self) -> u32 {
-        self.real_servers.saturating_add(self.services.saturating_mul(4)).saturating_mul(3)
+        self.real_slots().saturating_add(self.services.saturating_mul(4)).saturating_mul(3)
     }
 
     /// Real server slots: also for those that were removed and still have connections.

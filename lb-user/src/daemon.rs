@@ -8,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
-use crate::api::Response;
 use crate::api::server::{Call, Server};
+use crate::api::{Request, Response};
 use crate::config::Config;
 use crate::director::Director;
 use crate::health::{Checker, HealthEvent};
@@ -70,6 +70,9 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
             Some(()) = hangup.recv() => tracing::warn!("SIGHUP: the config file is read at the start only; restart lvx to apply it"),
             () = &mut serving => bail!("the API ended"),
             Some((request, back)) = called.recv() => {
+                if matches!(request, Request::Status | Request::List { .. }) {
+                    daemon.director.set_reports(|target| daemon.checker.report(target));
+                }
                 let response = daemon.director.handle(&request);
                 if matches!(response, Response::Done) {
                     daemon.follow_model();

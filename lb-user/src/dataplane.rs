@@ -7,7 +7,7 @@ use aya::maps::xdp::DevMapHash;
 use aya::maps::{MapData, PerCpuArray};
 use aya::programs::links::FdLink;
 use aya::programs::xdp::{XdpLinkId, XdpMode};
-use aya::programs::{TestRun as _, TestRunOptions, Xdp};
+use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use lb_common::reason::Reason;
 use lb_common::sweep::Sweep;
@@ -50,7 +50,7 @@ impl Default for Sizes {
 impl Sizes {
     /// Words of the pools: every server in a pool, each pool's header, and as much again for pools that change.
     pub fn pool_words(&self) -> u32 {
-        self.real_servers.saturating_add(self.services.saturating_mul(4)).saturating_mul(3)
+        self.real_slots().saturating_add(self.services.saturating_mul(4)).saturating_mul(3)
     }
 
     /// Real server slots: also for those that were removed and still have connections.
@@ -169,12 +169,15 @@ impl DataPlane {
     /// The interface or its driver refuses.
     pub fn attach(&mut self, interface: &str, mode: Mode) -> Result<Attachment> {
         let program = program(&mut self.ebpf, "lvx")?;
-        let id = program.attach(interface, mode.xdp()).with_context(|| {
-            let other = match mode {
-                Mode::Native => "; `--xdp-mode generic` works with any driver, slower",
-                Mode::Generic => "",
+        let id = program.attach(interface, mode.xdp()).map_err(|error| {
+            let advice = match (is_held(&error), mode) {
+                (true, _) => {
+                    format!("; another XDP program is on {interface} (`ip link show {interface}`), perhaps another lvx")
+                }
+                (false, Mode::Native) => "; `--xdp-mode generic` works with any driver, slower".to_owned(),
+                (false, Mode::Generic) => String::new(),
             };
-            format!("cannot attach to {interface} in {} mode{other}", mode.name())
+            anyhow::Error::new(error).context(format!("cannot attach to {interface} in {} mode{advice}", mode.name()))
         })?;
         link(program, id).with_context(|| format!("cannot hold on to {interface}"))
     }
@@ -259,6 +262,11 @@ impl DataPlane {
 #[derive(Debug)]
 pub struct Attachment {
     _link: FdLink,
+}
+
+/// Whether another program has the interface.
+fn is_held(error: &ProgramError) -> bool {
+    matches!(error, ProgramError::SyscallError(error) if error.io_error.raw_os_error() == Some(libc::EBUSY))
 }
 
 fn link(program: &mut Xdp, id: XdpLinkId) -> Result<Attachment> {

@@ -10,11 +10,20 @@ use std::path::{Path, PathBuf};
 use crate::api::Request;
 use crate::model::{Model, plan};
 
+/// Requests in a file beyond which it is looked whether fewer would do: scripts add and remove servers for years.
+const LONG: usize = 4096;
+
 /// The open file.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
     file: File,
+    /// What the requests are made on top of.
+    base: Model,
+    /// Requests in the file.
+    length: usize,
+    /// The length at which it is rewritten.
+    long: usize,
 }
 
 /// What came out of reading a journal.
@@ -50,27 +59,42 @@ impl Journal {
             }
         }
         replay.changes = plan(base, &model);
-        rewrite(&path, &replay.changes).map_err(|error| named(&path, &error))?;
-        let file = OpenOptions::new().append(true).open(&path).map_err(|error| named(&path, &error))?;
-        Ok((Self { path, file }, replay))
+        let file = rewrite(&path, &replay.changes).map_err(|error| named(&path, &error))?;
+        let length = replay.changes.len();
+        Ok((Self { path, file, base: base.clone(), length, long: LONG.max(length * 2) }, replay))
     }
 
     /// Writes an accepted request, before it is answered.
     ///
     /// # Errors
-    /// The file cannot be written; the request must then be refused.
+    /// The file cannot be written, and is as before; the request must then be refused.
     pub fn append(&mut self, request: &Request) -> io::Result<()> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
-        self.file.write_all(&line).map_err(|error| named(&self.path, &error))
+        let before = self.file.metadata()?.len();
+        if let Err(error) = self.file.write_all(&line) {
+            // On a full disk a part of the line may be there, to which the next one would be glued.
+            self.file.set_len(before)?;
+            return Err(named(&self.path, &error));
+        }
+        self.length += 1;
+        Ok(())
     }
 
-    /// Makes what was written survive a power cut.
+    /// Makes what was written survive a power cut; a long file becomes as short as `model`, which is what its requests
+    /// led to, allows.
     ///
     /// # Errors
     /// The disk refused.
-    pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data().map_err(|error| named(&self.path, &error))
+    pub fn keep_safe(&mut self, model: &Model) -> io::Result<()> {
+        if self.length < self.long {
+            return self.file.sync_data().map_err(|error| named(&self.path, &error));
+        }
+        let changes = plan(&self.base, model);
+        self.file = rewrite(&self.path, &changes).map_err(|error| named(&self.path, &error))?;
+        self.length = changes.len();
+        self.long = LONG.max(self.length * 2);
+        Ok(())
     }
 }
 
@@ -89,16 +113,19 @@ fn requests(text: &str, path: &Path) -> io::Result<Vec<(usize, Request)>> {
     whole.lines().enumerate().map(parse).collect()
 }
 
-/// Replaces the file as a whole: written beside it, then renamed.
-fn rewrite(path: &Path, changes: &[Request]) -> io::Result<()> {
+/// Replaces the file as a whole: written beside it, then renamed. Gives it, to append to.
+fn rewrite(path: &Path, changes: &[Request]) -> io::Result<File> {
     let beside = path.with_extension("new");
-    let mut file = File::create(&beside)?;
+    let mut text = Vec::new();
     for change in changes {
-        serde_json::to_writer(&mut file, change)?;
-        file.write_all(b"\n")?;
+        serde_json::to_writer(&mut text, change)?;
+        text.push(b'\n');
     }
+    let mut file = File::create(&beside)?;
+    file.write_all(&text)?;
     file.sync_all()?;
-    fs::rename(&beside, path)
+    fs::rename(&beside, path)?;
+    OpenOptions::new().append(true).open(path)
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {
@@ -134,9 +161,31 @@ mod tests {
         journal.append(&Request::AddService { service: service(81) }).expect("written");
         journal.append(&Request::DeleteService { id: service(81).id }).expect("written");
         let (_, replay) = Journal::open(directory.path(), &base).expect("the same journal");
-        assert_eq!(replay.changes, [add.clone()]);
+        assert_eq!(replay.changes, std::slice::from_ref(&add));
         let (_, replay) = Journal::open(directory.path(), &base).expect("rewritten, it says the same");
         assert_eq!(replay.changes, [add]);
+    }
+
+    #[test]
+    fn a_file_that_grew_long_is_made_short_and_says_the_same() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut model = Model::default();
+        let (mut journal, _) = Journal::open(directory.path(), &model).expect("a new journal");
+        let change = |journal: &mut Journal, model: &mut Model, request: &Request| {
+            journal.append(request).expect("written");
+            model.commit(request);
+        };
+        change(&mut journal, &mut model, &Request::AddService { service: service(80) });
+        for _ in 0..LONG / 2 {
+            change(&mut journal, &mut model, &Request::AddService { service: service(81) });
+            change(&mut journal, &mut model, &Request::DeleteService { id: service(81).id });
+        }
+        journal.keep_safe(&model).expect("rewritten");
+        change(&mut journal, &mut model, &Request::AddService { service: service(82) });
+        let text = fs::read_to_string(directory.path().join("operator.jsonl")).expect("read");
+        assert_eq!(text.lines().count(), 2, "{text}");
+        let (_, replay) = Journal::open(directory.path(), &Model::default()).expect("the same journal");
+        assert_eq!(replay.changes, [80, 82].map(|port| Request::AddService { service: service(port) }));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod modes;
 mod neighbours;
 mod passing;
 mod persistence;
+mod ping;
 mod removal;
 mod talk;
 mod who_decides;

@@ -45,7 +45,7 @@ fn an_interface_that_another_program_holds_is_named() -> Result<()> {
     let second =
         director.sh("LVX_SOCKET=$LVX_SOCKET.2 lvx run --interface eth0 --state-dir $(dirname $LVX_SOCKET)/2")?;
     assert_eq!(second.status, 1, "{second:?}");
-    assert!(second.stderr.contains("another XDP program is on eth0"), "{second:?}");
+    assert!(second.stderr.contains("another XDP program is on eth0 (`ip link show eth0`)"), "{second:?}");
     assert_eq!(attached(&director, "eth0")?, "xdp", "the first goes on");
     Ok(())
 }

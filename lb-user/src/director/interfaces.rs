@@ -104,7 +104,7 @@ impl Director {
             if before.is_some_and(|before| before.mac != link.mac)
                 && let Err(error) = self.tables.maps_mut().set_interface(link.index, link.mac)
             {
-                self.warnings.push(format!("{}: {error}", link.name));
+                self.warn(format!("{}: {error}", link.name));
             }
             return;
         }
@@ -128,7 +128,7 @@ impl Director {
         interface.link = None;
         interface.attachment = None;
         if let Err(error) = self.tables.maps_mut().set_interface(link.index, None) {
-            self.warnings.push(format!("{}: {error}", link.name));
+            self.warn(format!("{}: {error}", link.name));
         }
     }
 }

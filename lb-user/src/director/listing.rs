@@ -9,8 +9,8 @@ use lb_common::service::Traffic;
 use lb_common::tcp::State;
 
 use crate::api::{
-    ConnectionEntry, Counters, Health, NeighbourState, ReasonCount, Refusal, Response, ServerEntry, ServiceEntry,
-    Status, TableFill,
+    ConnectionEntry, Counters, NeighbourState, ReasonCount, Refusal, Response, ServerEntry, ServiceEntry, Status,
+    TableFill,
 };
 use crate::director::Director;
 use crate::model::{RealServer, Service, ServiceId};
@@ -55,18 +55,6 @@ impl Director {
             rates: self.estimators.server(&real_id),
             health: self.health(&real_id),
             neighbour: self.paths.get(&server.address).map_or_else(unknown, NeighbourState::from),
-        }
-    }
-
-    fn health(&self, id: &RealId) -> Health {
-        if let Some(reason) = self.down.get(id) {
-            return Health::Down { reason: reason.clone() };
-        }
-        let checked = self.checks.keys().any(|target| (target.id, target.address, target.port) == *id);
-        match self.up.get(id) {
-            Some(detail) => Health::Up { detail: detail.clone() },
-            None if checked => Health::Up { detail: "no verdict yet".to_owned() },
-            None => Health::Unchecked,
         }
     }
 

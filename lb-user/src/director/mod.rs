@@ -2,6 +2,7 @@
 //! from health checks, from the neighbour table and from netfilter; all of them enter here, one after another.
 
 mod estimator;
+mod health;
 mod interfaces;
 mod listing;
 mod marks;
@@ -89,11 +90,18 @@ impl Director {
         self.warnings.extend(replay.warnings);
         for change in &replay.changes {
             if let Err(refusal) = self.change(change) {
-                self.warnings.push(format!("a change made by hand could not be made again: {refusal}"));
+                self.warn(format!("a change made by hand could not be made again: {refusal}"));
             }
         }
         self.journal = Some(journal);
         Ok(())
+    }
+
+    /// Tells the operator, once.
+    fn warn(&mut self, warning: String) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     /// Answers a request: makes the change, or refuses it and changes nothing.
@@ -179,47 +187,15 @@ impl Director {
         Ok(())
     }
 
-    /// Writes an accepted change down; one that cannot be kept is taken back.
+    /// Writes an accepted change down, if it changed anything; one that cannot be kept is taken back.
     fn keep(&mut self, request: &Request, before: &Model) -> Result<(), Refusal> {
-        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let after = self.model.part(request);
+        let Some(journal) = self.journal.as_mut().filter(|_| after != *before) else { return Ok(()) };
         let Err(error) = journal.append(request) else { return Ok(()) };
-        for undo in plan(&self.model.part(request), before) {
+        for undo in plan(&after, before) {
             self.change(&undo)?;
         }
         Err(Refusal::Other(format!("cannot keep the change, so it is not made: {error}")))
-    }
-
-    /// A health check changed its mind about a server.
-    pub fn set_health(&mut self, target: &Target, healthy: bool, detail: String) {
-        let id = (target.id, target.address, target.port);
-        let Some(server) = self.model.server(&target.id, target.address, target.port).cloned() else { return };
-        let changed = match (healthy, self.down.contains_key(&id)) {
-            (true, true) => self.tables.add_server(&target.id, &server),
-            (false, false) => self.tables.remove_server(&target.id, &(target.address, target.port), true),
-            (true, false) | (false, true) => Ok(()),
-        };
-        if let Err(refusal) = changed {
-            self.warnings
-                .push(format!("{} {}: the health check's verdict has no effect: {refusal}", target.id, target.address));
-            return;
-        }
-        if healthy {
-            self.down.remove(&id);
-            self.up.insert(id, detail);
-        } else {
-            self.up.remove(&id);
-            self.down.insert(id, detail);
-        }
-    }
-
-    /// The checks of the servers that there are.
-    pub fn checks(&self) -> Vec<(Target, Check)> {
-        let exists = |target: &Target| self.model.server(&target.id, target.address, target.port).is_some();
-        self.checks
-            .iter()
-            .filter(|(target, _)| exists(target))
-            .map(|(target, check)| (*target, check.clone()))
-            .collect()
     }
 
     /// The addresses of all servers.
@@ -240,7 +216,7 @@ impl Director {
         let words = match path {
             neighbours::Path::Reachable { ifindex, destination_mac, source_mac, mtu, .. } => {
                 if let Err(error) = self.plane.allow_egress(ifindex) {
-                    self.warnings.push(format!("packets to {address} cannot leave by interface {ifindex}: {error}"));
+                    self.warn(format!("packets to {address} cannot leave by interface {ifindex}: {error}"));
                 }
                 Path::Reachable { ifindex, destination: destination_mac, source: source_mac, mtu }
             }
@@ -269,8 +245,8 @@ impl Director {
     pub fn tick(&mut self) -> Result<()> {
         self.sweep()?;
         self.tables.tick();
-        match &self.journal {
-            Some(journal) => Ok(journal.sync()?),
+        match &mut self.journal {
+            Some(journal) => Ok(journal.keep_safe(&self.model)?),
             None => Ok(()),
         }
     }

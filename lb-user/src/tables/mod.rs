@@ -122,7 +122,6 @@ impl<M: Maps> Tables<M> {
 
     /// Time passes: call about once a second.
     pub fn tick(&mut self) {
-        self.pools.tick();
         self.reals.collect(&mut self.maps);
     }
 

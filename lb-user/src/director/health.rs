@@ -1,0 +1,65 @@
+//! What health checks say of real servers, and what becomes of those that fail.
+
+use crate::api;
+use crate::director::Director;
+use crate::health::{Check, Report, Target};
+use crate::tables::RealId;
+
+impl Director {
+    /// A health check changed its mind about a server.
+    pub fn set_health(&mut self, target: &Target, healthy: bool, detail: String) {
+        let id = (target.id, target.address, target.port);
+        let Some(server) = self.model.server(&target.id, target.address, target.port).cloned() else { return };
+        let changed = match (healthy, self.down.contains_key(&id)) {
+            (true, true) => self.tables.add_server(&target.id, &server),
+            (false, false) => self.tables.remove_server(&target.id, &(target.address, target.port), true),
+            (true, false) | (false, true) => Ok(()),
+        };
+        if let Err(refusal) = changed {
+            let server = format!("{} {}", target.id, target.address);
+            return self.warn(format!("{server}: the health check's verdict has no effect: {refusal}"));
+        }
+        if healthy {
+            self.down.remove(&id);
+            self.up.insert(id, detail);
+        } else {
+            self.up.remove(&id);
+            self.down.insert(id, detail);
+        }
+    }
+
+    /// Takes over what the last probes said, where it changes no verdict: the reason may be another one by now.
+    pub fn set_reports(&mut self, report: impl Fn(&Target) -> Option<Report>) {
+        for target in self.checks.keys() {
+            let id = (target.id, target.address, target.port);
+            let Some(Report { healthy, detail }) = report(target) else { continue };
+            match (healthy, self.down.get_mut(&id)) {
+                (false, Some(reason)) => *reason = detail,
+                (true, None) => {
+                    self.up.insert(id, detail);
+                }
+                // The verdict itself is on its way.
+                (true, Some(_)) | (false, None) => {}
+            }
+        }
+    }
+
+    /// The checks of the servers that there are.
+    pub fn checks(&self) -> Vec<(Target, Check)> {
+        let exists = |target: &Target| self.model.server(&target.id, target.address, target.port).is_some();
+        self.checks
+            .iter()
+            .filter(|(target, _)| exists(target))
+            .map(|(target, check)| (*target, check.clone()))
+            .collect()
+    }
+
+    /// For lists and the status.
+    pub(super) fn health(&self, id: &RealId) -> api::Health {
+        match (self.down.get(id), self.up.get(id)) {
+            (Some(reason), _) => api::Health::Down { reason: reason.clone() },
+            (None, Some(detail)) => api::Health::Up { detail: detail.clone() },
+            (None, None) => api::Health::Unchecked,
+        }
+    }
+}

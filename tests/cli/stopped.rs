@@ -74,9 +74,9 @@ fn help_and_version_need_nothing() -> Result<()> {
     }
     let bare = program.sh("lvx")?;
     assert_eq!((bare.status, bare.stderr.contains("Usage: lvx <COMMAND>")), (2, true), "{bare:?}");
-    let unknown = program.sh("lvx rnu")?;
+    let unknown = program.sh("lvx statsu")?;
     assert_eq!(
-        (unknown.status, unknown.stderr.contains("a similar subcommand exists: 'run'")),
+        (unknown.status, unknown.stderr.contains("a similar subcommand exists: 'status'")),
         (2, true),
         "{unknown:?}"
     );

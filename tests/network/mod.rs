@@ -12,5 +12,6 @@ mod passing;
 mod persistence;
 mod ping;
 mod removal;
+mod ring_changes;
 pub mod talk;
 mod who_decides;

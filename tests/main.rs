@@ -9,4 +9,5 @@
 
 mod cli;
 mod network;
+mod packets;
 mod replay;

@@ -88,7 +88,7 @@ reasons! {
     Truncated = "truncated" => Disposition::Pass,
     /// A header contradicts itself: wrong version, header longer than packet, IPv4-mapped IPv6 address.
     Malformed = "malformed" => Disposition::Pass,
-    /// The frame carries a VLAN tag; attach LVX to the VLAN interface instead.
+    /// The frame carries a VLAN tag.
     Vlan = "vlan" => Disposition::Pass,
     /// The IPv4 header has options.
     IpOptions = "ip_options" => Disposition::Pass,

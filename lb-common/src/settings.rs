@@ -18,7 +18,7 @@ pub struct Settings {
     pub conn_reuse_mode: u32,
 }
 
-/// Bits of [`Settings::flags`]: sysctls of IPVS by their names.
+/// Bits of [`Settings::flags`]: sysctls of IPVS by their names, and for which families there are services.
 pub mod flags {
     /// A connection to a removed real server is forgotten at once instead of dropped silently.
     pub const EXPIRE_NODEST_CONN: u32 = 1;
@@ -26,6 +26,10 @@ pub mod flags {
     pub const EXPIRE_QUIESCENT_TEMPLATE: u32 = 2;
     /// Any TCP packet but a reset may open a connection.
     pub const SLOPPY_TCP: u32 = 4;
+    /// There is an IPv4 service. Without one the kernel takes IPVS' hooks off, and packets of old connections reach the stack.
+    pub const SERVES_V4: u32 = 8;
+    /// There is an IPv6 service.
+    pub const SERVES_V6: u32 = 16;
 }
 
 /// Seconds that a template lives on when it expires while it still controls connections

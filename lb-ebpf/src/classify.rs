@@ -29,6 +29,10 @@ const FTP_DATA: u16 = 20u16.to_be();
 /// The service of a packet, and its index.
 #[inline(always)]
 pub fn service(packet: &Packet, settings: &Settings) -> Option<(u32, &'static Service)> {
+    // `ip_vs_schedule`: FTP's active data connections come from real servers and are never scheduled.
+    if packet.key.source_port() == FTP_DATA {
+        return None;
+    }
     if settings.mark_nodes != 0 {
         let mark = mark(packet, settings);
         if mark != 0
@@ -78,8 +82,8 @@ struct Walk {
     first: u32,
 }
 
-/// The packet's firewall mark.
-#[inline(always)]
+/// The packet's firewall mark. Not inlined, so that the walk is off the stack again when a real server is picked.
+#[inline(never)]
 fn mark(packet: &Packet, settings: &Settings) -> u32 {
     let mut walk = Walk {
         packet: MarkPacket {

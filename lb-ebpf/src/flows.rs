@@ -200,9 +200,10 @@ fn make_room<T: Table>(hash: u64, now: u64) {
     if expired {
         return;
     }
-    if let Some(slot) = slot::<T>(victim)
-        && T::expire(&slot, slot.word(), now)
-    {
+    let Some(slot) = slot::<T>(victim) else { return };
+    // It may have been confirmed on another CPU by now.
+    let word = slot.word();
+    if word.is_live() && T::gives_way(slot.flow(), word.state()) && T::expire(&slot, word, now) {
         stats::count(Reason::HalfOpenEvicted);
     }
 }

@@ -5,7 +5,7 @@ use lb_common::real_server::RealServer;
 use lb_common::reason::Reason;
 use lb_common::service::{Service, flags};
 use lb_common::settings::{Settings, flags as sysctl};
-use lb_common::tcp;
+use lb_common::{table, tcp};
 
 use crate::connections::{self, Connections};
 use crate::flows::{self, Slot};
@@ -13,6 +13,8 @@ use crate::parse::Packet;
 use crate::{classify, pipeline, reals, schedule, settings, stats, templates};
 
 const FTP: u16 = 21u16.to_be();
+/// A server's end of an FTP data connection: never scheduled (`ip_vs_schedule`).
+const FTP_DATA: u16 = 20u16.to_be();
 
 type Chosen = (u32, &'static RealServer);
 
@@ -51,7 +53,20 @@ extern "C" fn lvx_open(packet: *const Packet, hash: u64, now: u64) -> u64 {
 #[inline(always)]
 fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> {
     let settings = settings::get()?;
+    if packet.key.source_port() == FTP_DATA {
+        return Ok(None);
+    }
     let Some((_, service)) = classify::service(packet, settings) else { return Ok(None) };
+    match open_for(service, packet, hash, settings, now) {
+        Ok(chosen) => Ok(Some(chosen)),
+        // `ip_vs_leave`: behind what may be FTP's data port may be another program of the director.
+        Err(Reason::NoRealServer) if service.port as u16 == FTP && packet.key.destination_port() != FTP => Ok(None),
+        Err(reason) => Err(reason),
+    }
+}
+
+#[inline(always)]
+fn open_for(service: &Service, packet: &Packet, hash: u64, settings: &Settings, now: u64) -> Result<Chosen, Reason> {
     let opens = may_open(packet, settings);
     if !opens && !flows::is_full::<Connections>(hash) {
         return Err(Reason::NoConnection);
@@ -61,12 +76,12 @@ fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> 
         if let Some(template) = template {
             templates::renew(&template, now);
         }
-        return Ok(Some((real, server)));
+        return Ok((real, server));
     }
     let slot = if opens { flows::claim::<Connections>(hash, now) } else { None };
     let Some(slot) = slot else {
         stats::count(Reason::ConnectionTableFull);
-        return without_entry(packet, hash, service, settings, now).map(Some);
+        return without_entry(packet, hash, service, settings, now);
     };
     let (real, server, template) = match choose(packet, service, settings, now) {
         Ok(chosen) => chosen,
@@ -80,12 +95,12 @@ fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> 
         Some(_) | None => 0,
     };
     connections::open(&slot, packet, real, server, link, settings, now);
-    Ok(Some((real, server)))
+    Ok((real, server))
 }
 
 /// Which packets open a connection (`tcp_conn_schedule`).
 #[inline(always)]
-fn may_open(packet: &Packet, settings: &Settings) -> bool {
+pub fn may_open(packet: &Packet, settings: &Settings) -> bool {
     if !packet.is_tcp() {
         return true;
     }
@@ -138,7 +153,7 @@ fn template_key(packet: &Packet, service: &Service) -> FlowKey {
     FlowKey::port_template(client, packet.key.virtual_address, port, packet.key.protocol)
 }
 
-/// The table is full: the client's template decides, or the hash of the flow.
+/// The table is full: the client's template decides, or a hash, of a persistent client or else of the flow.
 #[inline(always)]
 fn without_entry(
     packet: &Packet,
@@ -147,12 +162,14 @@ fn without_entry(
     settings: &Settings,
     now: u64,
 ) -> Result<Chosen, Reason> {
+    let mut hash = hash;
     if service.flags & flags::PERSISTENT != 0 {
         let key = template_key(packet, service);
         if let Some((slot, real, server)) = templates::find(&key, pipeline::seed(), settings, now) {
             templates::renew(&slot, now);
             return Ok((real, server));
         }
+        hash = table::hash(&key, pipeline::seed());
     }
     let real = schedule::by_hash(service, hash).ok_or(Reason::NoRealServer)?;
     let server = reals::get(real).ok_or(Reason::Internal)?;

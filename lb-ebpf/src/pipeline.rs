@@ -2,6 +2,7 @@
 
 use aya_ebpf::Global;
 use aya_ebpf::programs::XdpContext;
+use lb_common::settings::flags;
 use lb_common::table;
 
 use crate::{
@@ -27,6 +28,10 @@ pub fn balance(ctx: &XdpContext, packet: &mut Packet) -> Result<Verdict, Refused
         return Ok(Verdict::Pass);
     }
     let settings = settings::get()?;
+    let serves = if packet.key.client.is_v4() { flags::SERVES_V4 } else { flags::SERVES_V6 };
+    if settings.flags & serves == 0 {
+        return Ok(Verdict::Pass);
+    }
     let now = clock::now();
     let hash = table::hash(&packet.key, seed());
     if let Some((real, server)) = connections::follow(packet, hash, settings, now)? {
@@ -34,6 +39,7 @@ pub fn balance(ctx: &XdpContext, packet: &mut Packet) -> Result<Verdict, Refused
         return forward::to(ctx, packet, server);
     }
     let Some((real, server)) = open::connection(packet, hash, now)? else { return Ok(Verdict::Pass) };
-    stats::traffic(server.service, real, packet.length, true);
+    // Where the table is full, the later packets of a connection come this way too.
+    stats::traffic(server.service, real, packet.length, open::may_open(&packet, settings));
     forward::to(ctx, packet, server)
 }

@@ -41,24 +41,25 @@ struct Work {
 /// Nobody was picked.
 const NOBODY: u32 = u32::MAX;
 /// Another CPU picked at the same time.
-const AGAIN: u32 = u32::MAX - 1;
+const LATE: u32 = u32::MAX - 1;
 
 /// The real server for a new connection of a service; `None` if there is none.
 #[inline(always)]
 pub fn pick(service: &Service) -> Option<u32> {
-    // Where another CPU picks at the same time, the one that is late looks again; after a few times it takes what it
-    // found, for then so many others pick that the order between them means nothing.
-    for last in [0, 0, 0, 1] {
-        match lvx_pick(service.pool, service.scheduler, last) {
-            AGAIN => {}
-            NOBODY => return None,
-            real => return Some(real),
-        }
+    // Whoever is late looks again. Spelled out: Linux 6.1 refuses a loop whose last instruction falls through to
+    // its first, which is how compilers like to lay this one out.
+    let mut picked = lvx_pick(service.pool, service.scheduler, 0);
+    if picked == LATE {
+        picked = lvx_pick(service.pool, service.scheduler, 0);
     }
-    None
+    if picked == LATE {
+        picked = lvx_pick(service.pool, service.scheduler, 1);
+    }
+    if picked == NOBODY { None } else { Some(picked) }
 }
 
-/// A global function: the verifier looks at it once, whoever calls it.
+/// One try; the last one's pick holds even if another CPU was faster. A global function: the verifier looks at it
+/// once, whoever calls it.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn lvx_pick(first: u32, scheduler: u32, last: u32) -> u32 {
@@ -73,10 +74,9 @@ extern "C" fn lvx_pick(first: u32, scheduler: u32, last: u32) -> u32 {
     let cursor = work.scan.cursor().to_word();
     // SAFETY: `memory` points to a live map value.
     if cursor == seen || unsafe { atomic::compare_exchange(memory, seen, cursor) } || last != 0 {
-        work.picked
-    } else {
-        AGAIN
+        return work.picked;
     }
+    LATE
 }
 
 #[inline(always)]

@@ -54,6 +54,7 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
         );
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     let server = Server::bind(&places.socket).map_err(|error| {
         let advice = if error.kind() == io::ErrorKind::PermissionDenied { "; `lvx run` needs root" } else { "" };
         anyhow::Error::new(error).context(format!("cannot listen on {}{advice}", places.socket.display()))
@@ -69,6 +70,7 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            Some(()) = hangup.recv() => tracing::warn!("SIGHUP: the config file is read at the start only; restart lvx to apply it"),
             () = &mut serving => bail!("the API ended"),
             Some((request, back)) = called.recv() => {
                 if matches!(request, Request::Status | Request::List { .. }) {

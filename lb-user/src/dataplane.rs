@@ -50,7 +50,7 @@ impl Default for Sizes {
 impl Sizes {
     /// Words of the pools: every server in a pool, each pool's header, and as much again for pools that change.
     pub fn pool_words(&self) -> u32 {
-        self.real_servers.saturating_add(self.services.saturating_mul(4)).saturating_mul(3)
+        self.real_slots().saturating_add(self.services.saturating_mul(4)).saturating_mul(3)
     }
 
     /// Real server slots: also for those that were removed and still have connections.
@@ -146,7 +146,7 @@ impl DataPlane {
         let mut ebpf = loader.load(OBJECT).context("cannot make the maps; this needs root (CAP_BPF, CAP_NET_ADMIN)")?;
         for name in ["lvx", "sweep"] {
             program(&mut ebpf, name)?.load().with_context(|| {
-                format!("the kernel refuses the program `{name}`; LVX needs Linux 6.1 or later, on x86-64 or arm64")
+                format!("the kernel refuses the program `{name}`; LVX needs Linux 6.1 or later on x86-64")
             })?;
         }
         let tables = KernelMaps::open(&mut ebpf, sizes, cpus, hz)?;

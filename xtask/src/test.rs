@@ -1,4 +1,4 @@
-//! `cargo xtask test [FILTER]`: unit tests as the user, then the integration tests as root.
+//! `cargo xtask test [FILTER]`: unit tests as the user, then those that need a network of their own as root.
 
 use std::io::{BufRead as _, BufReader};
 use std::ops::AddAssign;
@@ -33,9 +33,10 @@ pub fn run(filter: Option<&str>, prepared: bool) -> Result<()> {
         stage("build lvx", build::run)?;
     }
     let mut unit = workspace::cargo();
-    unit.args(["test", "--no-fail-fast", "--workspace", "--exclude", "lvx-tests"]).args(filter);
+    unit.args(["test", "--no-fail-fast", "--workspace", "--exclude", "lvx-tests", "--lib", "--bins"]).args(filter);
     let mut integration = workspace::cargo();
-    integration.args(["test", "--no-fail-fast", "--release", "--package", "lvx-tests"]).args(filter);
+    integration.args(["test", "--no-fail-fast", "--release", "--package", "lvx-tests", "--package", "lb-user"]);
+    integration.args(["--test", "*"]).args(filter);
     if !privilege::is_root() {
         // Built by the user, run by root: cargo calls the test programs through this.
         integration.env(runner_variable()?, "sudo -n -E --");

@@ -1,8 +1,9 @@
 //! The schedulers that look at every member and keep the best: lc, wlc, sed, nq, fo, ovf.
 
+use super::pool::Header;
 use super::{Candidate, HEAD, Kind, Members, Scan, Step};
 
-/// The best member so far.
+/// The best member so far, [`HEAD`] before the first. It starts from [`Header::zero`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Least {
     real: u32,
@@ -12,8 +13,9 @@ pub(super) struct Least {
 
 impl Least {
     #[inline(always)]
-    pub(super) const fn new() -> Self {
-        Self { real: HEAD, cost: 0, weight: 0 }
+    pub(super) const fn new(header: &Header) -> Self {
+        let zero = header.zero as u64;
+        Self { real: header.zero.wrapping_sub(1), cost: zero, weight: zero }
     }
 }
 

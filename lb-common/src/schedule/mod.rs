@@ -116,7 +116,7 @@ impl Scan {
             seen: header.zero,
             cursor,
             round: round::Round::new(header, cursor),
-            least: least::Least::new(),
+            least: least::Least::new(header),
         }
     }
 

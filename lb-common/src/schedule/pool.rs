@@ -46,8 +46,9 @@ pub struct Header {
     pub divisor: u32,
     /// Number of members.
     pub count: u32,
-    /// Always 0, read from the map: positions that start from it are unknown numbers to the kernel's verifier,
-    /// which would otherwise follow a loop over them one by one.
+    /// Always 0, read from the map. Whatever a step of a scan changes starts from it, and so is an unknown number to
+    /// the kernel's verifier. With a constant, newer kernels would follow a loop over it step by step; and Linux 6.1
+    /// looks at the first step only, so it would take out of the program what only later steps reach.
     pub zero: u32,
 }
 

@@ -3,7 +3,7 @@
 use super::pool::{Cursor, Header};
 use super::{HEAD, Members, Scan, Step};
 
-/// Where a weighted round robin is (`ip_vs_wrr_schedule`).
+/// Where a weighted round robin is (`ip_vs_wrr_schedule`). What a step changes starts from [`Header::zero`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Round {
     /// The member looked at, [`HEAD`] before the first.
@@ -18,8 +18,10 @@ pub(super) struct Round {
     zero: u32,
     /// The largest weight of a member that could have been picked in this pass.
     reachable: u32,
-    last_pass: bool,
-    restarted: bool,
+    /// 0 or 1.
+    last_pass: u32,
+    /// 0 or 1.
+    restarted: u32,
 }
 
 impl Round {
@@ -28,13 +30,13 @@ impl Round {
         Self {
             at: cursor.position,
             began: cursor.position,
-            stop: HEAD,
+            stop: header.zero.wrapping_sub(1),
             max_weight: header.max_weight,
             divisor: if header.divisor == 0 { 1 } else { header.divisor },
             zero: header.zero,
-            reachable: u32::MAX,
-            last_pass: false,
-            restarted: false,
+            reachable: header.zero.wrapping_sub(1),
+            last_pass: header.zero,
+            restarted: header.zero,
         }
     }
 }
@@ -93,17 +95,17 @@ impl Scan {
         let weight = self.cursor.weight;
         if weight <= divisor {
             self.cursor.weight = self.round.max_weight;
-            if self.round.last_pass || self.round.began == HEAD {
+            if self.round.last_pass != 0 || self.round.began == HEAD {
                 self.cursor.position = HEAD;
                 return Step::Nobody;
             }
-            self.round.restarted = true;
+            self.round.restarted = 1;
         } else {
             self.cursor.weight = self.next_weight(weight);
         }
         self.round.reachable = 0;
-        self.round.last_pass = self.cursor.weight <= divisor;
-        if self.round.last_pass && self.round.restarted && self.round.began != HEAD {
+        self.round.last_pass = u32::from(self.cursor.weight <= divisor);
+        if self.round.last_pass != 0 && self.round.restarted != 0 && self.round.began != HEAD {
             self.round.stop = self.round.began;
         }
         Step::Continue

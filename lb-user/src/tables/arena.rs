@@ -2,20 +2,20 @@
 
 use std::collections::BTreeMap;
 
-/// Hands out runs of words. A run that is given back is handed out again only after two [`Arena::tick`]s, so that
-/// no packet that is on its way still reads it.
+/// Hands out runs of words. A run that is given back is handed out again only after [`Arena::settle`], so that no
+/// packet that is on its way still reads it.
 #[derive(Debug)]
 pub struct Arena {
     /// First word of each free run, and its length; neighbours are merged.
     free: BTreeMap<u32, u32>,
-    /// Runs given back since the last tick, and since the one before.
-    resting: [Vec<(u32, u32)>; 2],
+    /// Runs given back since they settled last.
+    resting: Vec<(u32, u32)>,
 }
 
 impl Arena {
     /// An arena of `words` words.
     pub fn new(words: u32) -> Self {
-        Self { free: BTreeMap::from([(0, words)]), resting: [Vec::new(), Vec::new()] }
+        Self { free: BTreeMap::from([(0, words)]), resting: Vec::new() }
     }
 
     /// The first run that is long enough.
@@ -30,15 +30,14 @@ impl Arena {
 
     /// Gives a run back.
     pub fn give(&mut self, start: u32, words: u32) {
-        self.resting[0].push((start, words));
+        self.resting.push((start, words));
     }
 
-    /// Time passes: at least as long as a packet takes.
-    pub fn tick(&mut self) {
-        for (start, words) in std::mem::take(&mut self.resting[1]) {
+    /// No packet that was on its way when the last run was given back is so any more.
+    pub fn settle(&mut self) {
+        for (start, words) in std::mem::take(&mut self.resting) {
             self.merge(start, words);
         }
-        self.resting.swap(0, 1);
     }
 
     fn merge(&mut self, mut start: u32, mut words: u32) {
@@ -61,14 +60,12 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_run_rests_for_two_ticks() {
+    fn a_run_rests_until_it_settles() {
         let mut arena = Arena::new(8);
         assert_eq!(arena.take(8), Some(0));
         arena.give(0, 8);
         assert_eq!(arena.take(8), None);
-        arena.tick();
-        assert_eq!(arena.take(8), None);
-        arena.tick();
+        arena.settle();
         assert_eq!(arena.take(8), Some(0));
     }
 
@@ -87,14 +84,13 @@ mod tests {
                 }
                 if index % 3 == 2 && let Some((start, size)) = taken.pop() {
                     arena.give(start, size);
-                    arena.tick();
+                    arena.settle();
                 }
             }
             for (start, size) in taken {
                 arena.give(start, size);
             }
-            arena.tick();
-            arena.tick();
+            arena.settle();
             prop_assert_eq!(arena.take(400), Some(0));
         }
     }

@@ -1,6 +1,7 @@
 //! The tables in the kernel.
 
 use std::io;
+use std::time::Duration;
 
 use anyhow::Result;
 use aya::Ebpf;
@@ -19,6 +20,9 @@ use crate::dataplane::{Sizes, take};
 
 /// Which word of [`Counts`] is `overloaded`.
 const OVERLOADED: usize = std::mem::offset_of!(Counts, overloaded) / size_of::<u64>();
+
+/// Longer than a packet takes, where the kernel cannot be asked.
+const PACKET_TIME: Duration = Duration::from_millis(100);
 
 /// A service key as aya takes it.
 #[repr(transparent)]
@@ -174,6 +178,16 @@ impl Maps for KernelMaps {
 
     fn set_counts(&mut self, index: u32, counts: &Counts) {
         self.counts.write(index, counts);
+    }
+
+    fn wait_for_packets(&self) {
+        // XDP runs under RCU, and this is the kernel's `synchronize_rcu`.
+        // SAFETY: the system call takes no pointers.
+        let code = unsafe { libc::syscall(libc::SYS_membarrier, libc::MEMBARRIER_CMD_GLOBAL, 0, 0) };
+        if code != 0 {
+            // Refused with nohz_full CPUs. No packet's way through the program takes a thousandth of this.
+            std::thread::sleep(PACKET_TIME);
+        }
     }
 
     fn set_pool(&mut self, first: u32, words: &[u64]) {

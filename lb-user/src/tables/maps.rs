@@ -38,6 +38,8 @@ pub trait Maps {
     fn set_overloaded(&mut self, index: u32, overloaded: bool);
     /// Writes a real server's connections: only while nothing refers to it.
     fn set_counts(&mut self, index: u32, counts: &Counts);
+    /// Waits until no packet that is on its way now is so any more.
+    fn wait_for_packets(&self);
     /// Writes words of the pools.
     fn set_pool(&mut self, first: u32, words: &[u64]);
     /// Reads a word of the pools.

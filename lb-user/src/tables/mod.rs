@@ -22,7 +22,7 @@ use lb_common::tcp::{DEFAULT_TIMEOUTS, State, TIMEOUTS, UDP};
 
 use crate::api::Refusal;
 use crate::dataplane::Sizes;
-use crate::model::{ServiceId, Sysctls, Timeouts};
+use crate::model::{Family, ServiceId, Sysctls, Timeouts};
 use arena::Arena;
 use maps::Maps;
 use servers::Slots;
@@ -82,10 +82,24 @@ impl<M: Maps> Tables<M> {
     /// IPVS' sysctls.
     pub fn set_sysctls(&mut self, sysctls: &Sysctls) {
         let bit = |set: bool, bit: u32| if set { bit } else { 0 };
-        self.settings.flags = bit(sysctls.expire_nodest_conn, flags::EXPIRE_NODEST_CONN)
+        let serves = self.settings.flags & (flags::SERVES_V4 | flags::SERVES_V6);
+        self.settings.flags = serves
+            | bit(sysctls.expire_nodest_conn, flags::EXPIRE_NODEST_CONN)
             | bit(sysctls.expire_quiescent_template, flags::EXPIRE_QUIESCENT_TEMPLATE)
             | bit(sysctls.sloppy_tcp, flags::SLOPPY_TCP);
         self.settings.conn_reuse_mode = sysctls.conn_reuse_mode;
+        self.maps.set_settings(&self.settings);
+    }
+
+    /// Tells the packet path for which families there are services.
+    fn set_served(&mut self) {
+        self.settings.flags &= !(flags::SERVES_V4 | flags::SERVES_V6);
+        for family in self.services.keys().map(ServiceId::family) {
+            self.settings.flags |= match family {
+                Family::Inet => flags::SERVES_V4,
+                Family::Inet6 => flags::SERVES_V6,
+            };
+        }
         self.maps.set_settings(&self.settings);
     }
 
@@ -108,7 +122,6 @@ impl<M: Maps> Tables<M> {
 
     /// Time passes: call about once a second.
     pub fn tick(&mut self) {
-        self.pools.tick();
         self.reals.collect(&mut self.maps);
     }
 

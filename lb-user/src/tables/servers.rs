@@ -124,7 +124,7 @@ impl Reals {
         service: u32,
         server: &model::RealServer,
     ) -> Option<u32> {
-        let (index, mut real) = match self.removed.remove(id) {
+        let (index, before) = match self.removed.remove(id) {
             Some(removed) => (removed.real, maps.real(removed.real)),
             None => {
                 let index = self.slots.take()?;
@@ -135,9 +135,9 @@ impl Reals {
                 (index, RealServer { generation, ..RealServer::default() })
             }
         };
-        real.service = service;
-        real.flags = flags::AVAILABLE;
+        let mut real = RealServer { service, flags: flags::AVAILABLE, ..before };
         configure(&mut real, server);
+        judge_load(maps, index, &before, &real);
         address(&mut real, self.paths.get(&id.1).copied().unwrap_or_default());
         maps.set_real(index, &real);
         Some(index)
@@ -155,15 +155,11 @@ impl Reals {
 
     /// Weight and thresholds of a member.
     pub(super) fn edit(&self, maps: &mut impl Maps, index: u32, server: &model::RealServer) {
-        let mut real = maps.real(index);
+        let before = maps.real(index);
+        let mut real = before;
         configure(&mut real, server);
         maps.set_real(index, &real);
-        // `__ip_vs_update_dest`: a raised upper threshold ends an overload, a lower one starts it.
-        let counts = maps.counts(index);
-        let overloaded = real_server::overloads(&real, counts.active.wrapping_add(counts.inactive));
-        if (counts.overloaded != 0) != overloaded {
-            maps.set_overloaded(index, overloaded);
-        }
+        judge_load(maps, index, &before, &real);
     }
 
     /// A member leaves its service; its slot stays for its connections.
@@ -222,6 +218,18 @@ fn configure(real: &mut RealServer, server: &model::RealServer) {
     real.weight = server.weight;
     real.upper_threshold = server.upper_threshold;
     real.lower_threshold = server.lower_threshold;
+}
+
+/// Whether a server is overloaded after its thresholds changed (`__ip_vs_update_dest`): raising or removing the upper
+/// one ends an overload, one that its connections have reached starts it, and otherwise it is as it was.
+fn judge_load(maps: &mut impl Maps, index: u32, before: &RealServer, after: &RealServer) {
+    let counts = maps.counts(index);
+    let raised = after.upper_threshold == 0 || after.upper_threshold > before.upper_threshold;
+    let reached = real_server::overloads(after, counts.active.wrapping_add(counts.inactive));
+    let overloaded = reached || counts.overloaded != 0 && !raised;
+    if (counts.overloaded != 0) != overloaded {
+        maps.set_overloaded(index, overloaded);
+    }
 }
 
 fn address(real: &mut RealServer, path: Path) {

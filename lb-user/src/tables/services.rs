@@ -56,6 +56,7 @@ impl<M: Maps> Tables<M> {
         }
         let zero = self.maps.service_traffic(index);
         self.services.insert(service.id, Entry { index, kind, words, pool, zero, members: Vec::new() });
+        self.set_served();
         Ok(())
     }
 
@@ -94,6 +95,7 @@ impl<M: Maps> Tables<M> {
         }
         self.pools.give(entry.pool.first, entry.pool.words);
         self.free_services.give(entry.index);
+        self.set_served();
         Ok(())
     }
 
@@ -206,7 +208,12 @@ impl<M: Maps> Tables<M> {
     fn write_pool(&mut self, kind: Kind, members: &[Member], cursor: Cursor, change: Change) -> Result<Run, Refusal> {
         let header = Header::of(members.iter().map(|member| member.weight));
         let words = pool::words(header.count);
-        let Some(first) = self.pools.take(words) else { return Err(full("real_servers")) };
+        let first = self.pools.take(words).or_else(|| {
+            self.maps.wait_for_packets();
+            self.pools.settle();
+            self.pools.take(words)
+        });
+        let Some(first) = first else { return Err(full("real_servers")) };
         let cursor = pool::cursor_after(kind, cursor, &header, change);
         let mut all = vec![cursor.to_word()];
         all.extend(header.to_words());

@@ -164,7 +164,8 @@ impl Packet {
     fn ipv4(&self, carried: usize) -> Vec<u8> {
         let words = 5 + self.options.len() / 4;
         let length = (words * 4 + carried) as i32 + self.length_lie;
-        let piece = self.fragment.map_or(0, |piece| piece.offset | if piece.more { 0x2000 } else { 0 });
+        // Whole packets must not be fragmented, as TCP's are not.
+        let piece = self.fragment.map_or(0x4000, |piece| piece.offset | if piece.more { 0x2000 } else { 0 });
         let mut header = vec![0x40 | words as u8, self.tos];
         header.extend((length as u16).to_be_bytes());
         header.extend([0x12, 0x34]);

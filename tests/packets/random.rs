@@ -1,0 +1,263 @@
+//! Random commands and packets, and what must hold whatever they are.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use lb_common::flow::{FlowKey, Word, join_ports};
+use lb_common::tcp;
+use lb_user::health::Target;
+use lb_user::model::{Protocol, ServiceId, Sysctls};
+use lb_user::tables::maps::{FlowTable, Maps as _};
+use lvx_tests::director::{Fate, TestDirector, mac_of};
+use lvx_tests::frame::{self, DIRECTOR, Packet, ROUTER, Transport, flags};
+use proptest::prelude::*;
+
+use super::with;
+
+/// What may happen. Servers are told by the last byte of their address, services by their protocol: TCP or not.
+#[derive(Clone, Debug)]
+enum Event {
+    Add { tcp: bool, server: u8, weight: u32 },
+    Delete { tcp: bool, server: u8 },
+    Edit { tcp: bool, server: u8, weight: u32 },
+    Health { tcp: bool, server: u8, healthy: bool },
+    Service { tcp: bool, scheduler: &'static str, persistent: bool },
+    Sysctls(Sysctls),
+    Wait(u16),
+    Packet { tcp: bool, client: u8, port: u16, flags: u8 },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let (tcp, server, weight) = (any::<bool>(), 10..14u8, 0..4u32);
+    let schedulers = prop::sample::select(vec!["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf"]);
+    let bits = prop::sample::select(["S", "A", "PA", "FA", "R", "SA", "-"].map(flags).to_vec());
+    prop_oneof![
+        2 => (tcp, server.clone(), weight.clone()).prop_map(|(tcp, server, weight)| Event::Add { tcp, server, weight }),
+        1 => (tcp, server.clone()).prop_map(|(tcp, server)| Event::Delete { tcp, server }),
+        1 => (tcp, server.clone(), weight).prop_map(|(tcp, server, weight)| Event::Edit { tcp, server, weight }),
+        1 => (tcp, server, any::<bool>()).prop_map(|(tcp, server, healthy)| Event::Health { tcp, server, healthy }),
+        1 => (tcp, schedulers, any::<bool>())
+            .prop_map(|(tcp, scheduler, persistent)| Event::Service { tcp, scheduler, persistent }),
+        1 => (any::<bool>(), any::<bool>(), 0..4u32, any::<bool>()).prop_map(|(nodest, quiescent, mode, sloppy)| {
+            Event::Sysctls(Sysctls {
+                expire_nodest_conn: nodest,
+                expire_quiescent_template: quiescent,
+                conn_reuse_mode: mode,
+                sloppy_tcp: sloppy,
+            })
+        }),
+        1 => (1..400u16).prop_map(Event::Wait),
+        12 => (tcp, 1..4u8, 1..4u16, bits)
+            .prop_map(|(tcp, client, port, flags)| Event::Packet { tcp, client, port, flags }),
+    ]
+}
+
+/// A server as it must be.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    weight: u32,
+    healthy: bool,
+}
+
+struct World {
+    director: TestDirector,
+    members: BTreeMap<(bool, u8), Member>,
+    persistent: [bool; 2],
+}
+
+fn service(tcp: bool) -> &'static str {
+    if tcp { "-t 172.16.100.1:80" } else { "-u 172.16.100.1:53" }
+}
+
+fn address(server: u8) -> IpAddr {
+    IpAddr::from([172, 16, 100, server])
+}
+
+impl World {
+    fn new() -> Self {
+        let director = with("ipvsadm -A -t 172.16.100.1:80 -s rr\nipvsadm -A -u 172.16.100.1:53 -s rr");
+        Self { director, members: BTreeMap::new(), persistent: [false; 2] }
+    }
+
+    fn happen(&mut self, event: &Event) -> Result<(), TestCaseError> {
+        match *event {
+            Event::Add { tcp, server, weight } => {
+                let done = self.command(&format!("ipvsadm -a {} -r {} -g -w {weight}", service(tcp), address(server)));
+                prop_assert_eq!(done, !self.members.contains_key(&(tcp, server)));
+                self.members.entry((tcp, server)).or_insert(Member { weight, healthy: true });
+            }
+            Event::Delete { tcp, server } => {
+                let done = self.command(&format!("ipvsadm -d {} -r {}", service(tcp), address(server)));
+                prop_assert_eq!(done, self.members.remove(&(tcp, server)).is_some());
+            }
+            Event::Edit { tcp, server, weight } => {
+                let done = self.command(&format!("ipvsadm -e {} -r {} -g -w {weight}", service(tcp), address(server)));
+                prop_assert_eq!(done, self.members.contains_key(&(tcp, server)));
+                self.members.entry((tcp, server)).and_modify(|member| member.weight = weight);
+            }
+            Event::Health { tcp, server, healthy } => {
+                let (protocol, port) = if tcp { (Protocol::Tcp, 80) } else { (Protocol::Udp, 53) };
+                let id = ServiceId::Address { protocol, vip: address(1), port };
+                let target = Target { id, address: address(server), port };
+                self.director.director().set_health(&target, healthy, String::new());
+                self.members.entry((tcp, server)).and_modify(|member| member.healthy = healthy);
+            }
+            Event::Service { tcp, scheduler, persistent } => {
+                let option = if persistent { "-p 60" } else { "" };
+                let done = self.command(&format!("ipvsadm -E {} -s {scheduler} {option}", service(tcp)));
+                prop_assert!(done, "an edit is never refused");
+                self.persistent[usize::from(tcp)] = persistent;
+            }
+            Event::Sysctls(ref sysctls) => self.director.director().tables().set_sysctls(sysctls),
+            Event::Wait(seconds) => self.director.advance(Duration::from_secs(seconds.into())),
+            Event::Packet { tcp, client, port, flags } => return self.packet(tcp, client, port, flags),
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, line: &str) -> bool {
+        self.director.run(line).status == 0
+    }
+
+    fn packet(&mut self, tcp: bool, client: u8, port: u16, bits: u8) -> Result<(), TestCaseError> {
+        let vip = if tcp { super::VIP_WEB } else { super::VIP_DNS };
+        let mut packet = Packet::udp(&format!("10.0.0.{client}:{port}"), vip);
+        if tcp {
+            packet.transport = Transport::Tcp(bits);
+        }
+        let flow = self.flow(&packet);
+        let frame = packet.frame();
+        let out = match self.director.receive(&frame) {
+            Fate::Passed(out) => {
+                prop_assert_eq!(out, frame);
+                prop_assert!(tcp, "UDP to a service is never passed");
+                return Ok(());
+            }
+            Fate::Dropped => {
+                let gone = flow.is_some_and(|server| !self.is_available(tcp, server));
+                prop_assert!(gone, "only a connection whose server is gone is dropped");
+                return Ok(());
+            }
+            Fate::Sent(out) if out[..6] == ROUTER => {
+                prop_assert!(frame::icmp_error(&frame, &out).is_ok());
+                let able =
+                    self.members.iter().any(|((of, _), member)| *of == tcp && member.healthy && member.weight > 0);
+                // Only ovf refuses connections while it has servers.
+                prop_assert!(flow.is_none_or(|server| !self.is_available(tcp, server)) || bits & flags("S") != 0);
+                prop_assert!(!able || tcp, "UDP connections are never active, so ovf takes them");
+                return Ok(());
+            }
+            Fate::Sent(out) => out,
+            Fate::Redirected(out) => return Err(TestCaseError::fail(format!("redirected: {out:02x?}"))),
+        };
+        let server = out[5];
+        prop_assert_eq!(&out, &frame::forwarded(&frame, mac_of(address(server)), DIRECTOR));
+        prop_assert_eq!(frame::verify(&out), Ok(()));
+        prop_assert!(self.is_available(tcp, server), "server {} is not in the service", server);
+        match flow {
+            Some(before) if self.is_available(tcp, before) && bits & flags("S") == 0 => {
+                prop_assert_eq!(server, before, "the connection moved");
+            }
+            Some(_) => {}
+            None => {
+                let weight = self.members[&(tcp, server)].weight;
+                prop_assert!(weight > 0 || self.persistent[usize::from(tcp)], "a new connection to a quiesced server");
+            }
+        }
+        Ok(())
+    }
+
+    fn is_available(&self, tcp: bool, server: u8) -> bool {
+        self.members.get(&(tcp, server)).is_some_and(|member| member.healthy)
+    }
+
+    /// The server of the packet's connection.
+    fn flow(&mut self, packet: &Packet) -> Option<u8> {
+        let key = FlowKey {
+            client: packet.source.ip().into(),
+            virtual_address: packet.destination.ip().into(),
+            ports: join_ports(packet.source.port().to_be(), packet.destination.port().to_be()),
+            protocol: if packet.transport == Transport::Udp { 17 } else { 6 },
+        };
+        let tables = self.director.director().tables();
+        let mut real = None;
+        tables.maps().flows(FlowTable::Connections, &mut |_, flow| {
+            if flow.key == key {
+                real = Some(flow.real);
+            }
+        });
+        let slots = tables.slots();
+        let (_, (_, address, _)) = slots.iter().find(|(slot, _)| Some(*slot) == real)?;
+        let IpAddr::V4(address) = address else { return None };
+        Some(address.octets()[3])
+    }
+
+    /// Every server counts the connections and templates that there are.
+    fn count(&mut self) -> Result<(), TestCaseError> {
+        let tables = self.director.director().tables();
+        let mut found: BTreeMap<u32, [u64; 3]> = BTreeMap::new();
+        let maps = tables.maps();
+        maps.flows(FlowTable::Connections, &mut |_, flow| {
+            let active = flow.key.protocol == 6 && tcp::is_active(Word(flow.word).state());
+            found.entry(flow.real).or_default()[usize::from(!active)] += 1;
+        });
+        maps.flows(FlowTable::Templates, &mut |_, flow| found.entry(flow.real).or_default()[2] += 1);
+        for (slot, server) in tables.slots() {
+            let counts = maps.counts(slot);
+            let counted = [counts.active, counts.inactive, counts.persistent];
+            prop_assert_eq!(counted, found.remove(&slot).unwrap_or_default(), "{:?}", server);
+        }
+        prop_assert!(found.is_empty(), "connections of nobody: {:?}", found);
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens(events in prop::collection::vec(event(), 1..120)) {
+        let mut world = World::new();
+        for (number, event) in events.iter().enumerate() {
+            let outcome = world.happen(event).and_then(|()| world.count());
+            prop_assert!(outcome.is_ok(), "event {}, {:?}: {}", number, event, outcome.unwrap_err());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_comes(
+        frames in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..120), any::<u16>()), 500),
+    ) {
+        let mut director = with(super::WEB_OF_THREE);
+        for (valid, bytes, choice) in frames {
+            // Half of them are a valid packet with some bytes changed.
+            let mut frame = Packet::tcp("10.0.0.1:1024", super::VIP_WEB, "S").with_payload(20).frame();
+            if valid {
+                for pair in bytes.chunks_exact(2).take(3) {
+                    let at = 12 + usize::from(pair[0]) % (frame.len() - 12);
+                    frame[at] = pair[1];
+                }
+            } else {
+                frame.truncate(12);
+                frame.extend([[0x08, 0x00], [0x86, 0xdd], [0x81, 0x00], [0x08, 0x06]][usize::from(choice) % 4]);
+                frame.extend(bytes);
+            }
+            match director.receive(&frame) {
+                Fate::Passed(out) => prop_assert_eq!(out, frame),
+                Fate::Sent(out) if out[..6] == ROUTER => prop_assert_ne!(out, frame),
+                Fate::Sent(out) => {
+                    prop_assert_eq!(&out[34..], &frame[34..], "only MAC addresses, TTL and checksum change");
+                    prop_assert_eq!(&out[14..22], &frame[14..22]);
+                    prop_assert_eq!(out[22], frame[22] - 1);
+                    prop_assert_eq!(&out[26..34], &frame[26..34]);
+                }
+                fate @ (Fate::Dropped | Fate::Redirected(_)) => prop_assert!(false, "{:02x?}", fate),
+            }
+        }
+    }
+}

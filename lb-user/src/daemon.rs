@@ -1,5 +1,6 @@
 //! `lvx run`: the director with its feet in the network: the API, the neighbour table, netfilter, health checks, time.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,8 +55,10 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
-    let server =
-        Server::bind(&places.socket).with_context(|| format!("cannot listen on {}", places.socket.display()))?;
+    let server = Server::bind(&places.socket).map_err(|error| {
+        let advice = if error.kind() == io::ErrorKind::PermissionDenied { "; `lvx run` needs root" } else { "" };
+        anyhow::Error::new(error).context(format!("cannot listen on {}{advice}", places.socket.display()))
+    })?;
     let mut daemon = Daemon::start(&config, &places.state)?;
     daemon.attach(&config).await?;
     let (calls, mut called) = mpsc::channel::<Call>(64);

@@ -1,1 +1,10 @@
 //! The command line and the daemon behind it, as an operator meets them.
+
+mod commands;
+mod program;
+mod socket;
+mod start;
+mod state;
+mod stop;
+mod stopped;
+mod traffic;

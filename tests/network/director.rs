@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use lb_user::api::{Response, ServerEntry, Status};
+use lb_user::api::{ServerEntry, Status};
 use xtask::lab::{Arms, Client, Lab, NginxSpec, Options, down};
-use xtask::wait;
+use xtask::{wait, workspace};
 
 /// Time to load the packet program on a busy machine.
 const START: Duration = Duration::from_secs(60);
@@ -58,6 +58,7 @@ impl Setup {
     /// Makes the lab.
     pub fn stopped(self) -> Result<Director> {
         static LABS: AtomicU32 = AtomicU32::new(0);
+        ensure!(workspace::lvx().exists(), "lvx is not built: cargo xtask build");
         remove_orphans();
         let name = format!("t{}-{}", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
         let lab = Lab::up(&Options { name, arms: self.arms })?;
@@ -129,7 +130,12 @@ impl Director {
 
     /// Starts `lvx run` and waits until it answers.
     pub fn start(&self) -> Result<()> {
-        let process = self.spawn()?;
+        self.start_after(":")
+    }
+
+    /// The same after a shell's commands, such as limits for it.
+    pub fn start_after(&self, commands: &str) -> Result<()> {
+        let process = self.spawn(commands)?;
         wait::until("lvx answers", START, || {
             ensure!(self.lab.is_running(process)?, "lvx ended:\n{}", self.log());
             Ok(self.sh("lvx status")?.status == 0)
@@ -137,11 +143,11 @@ impl Director {
         Ok(())
     }
 
-    /// Starts `lvx run`.
-    pub fn spawn(&self) -> Result<u32> {
+    fn spawn(&self, commands: &str) -> Result<u32> {
         let log = File::options().create(true).append(true).open(self.lab.directory().join("lvx.log"))?;
-        let mut lvx = self.lab.command("d", "lvx")?;
-        lvx.arg("run").args(&self.arguments).arg("--config").arg(self.config()).arg("--state-dir").arg(self.state());
+        let mut lvx = self.lab.command("d", "sh")?;
+        lvx.args(["-c", &format!("{commands}; exec lvx run \"$@\""), "sh"]).args(&self.arguments);
+        lvx.arg("--config").arg(self.config()).arg("--state-dir").arg(self.state());
         let process = self.lab.spawn(lvx.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log))?;
         self.process.set(Some(process));
         Ok(process)
@@ -242,9 +248,4 @@ pub fn find_server(status: &Status, address: &str) -> Result<ServerEntry> {
     let address: std::net::IpAddr = address.parse()?;
     let mut servers = status.services.iter().flat_map(|service| &service.servers);
     servers.find(|entry| entry.server.address == address).cloned().with_context(|| format!("no server {address}"))
-}
-
-/// Whether the API made a change.
-pub fn is_done(response: &Response) -> bool {
-    matches!(response, Response::Done)
 }

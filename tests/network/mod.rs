@@ -2,7 +2,7 @@
 
 mod arrivals;
 pub mod director;
-mod echo;
+pub mod echo;
 mod health;
 mod interfaces;
 mod marks;
@@ -12,5 +12,6 @@ mod passing;
 mod persistence;
 mod ping;
 mod removal;
-mod talk;
+mod ring_changes;
+pub mod talk;
 mod who_decides;

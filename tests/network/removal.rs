@@ -11,7 +11,11 @@ use super::echo::Echo;
 use super::talk::{TcpFlow, UdpFlow};
 
 /// A client that is told so need not wait for a timeout.
-const AT_ONCE: Duration = Duration::from_millis(300);
+const UDP_AT_ONCE: Duration = Duration::from_millis(300);
+
+/// In a lab without any delay the answer to the first SYN comes while connect() still holds the socket, which then only
+/// takes note of it (`tcp_v4_err`); the answer to the second one, 1 s later, is heard.
+const TCP_AT_ONCE: Duration = Duration::from_millis(1500);
 
 /// CASES 1.
 #[test]
@@ -36,9 +40,11 @@ fn after_the_last_real_server_no_packet_reaches_it_and_clients_are_told_at_once(
         }
         let arrivals = Arrivals::at(&director, "r1", vip.trim_matches(['[', ']']))?;
         let start = Instant::now();
-        assert_eq!(director.lab.visit(client, 7)?, Answer::Refused, "a new connection to {vip}");
         assert_eq!(UdpFlow::new(&director.lab, client, 7)?.ask()?, Answer::Refused, "a new UDP flow to {vip}");
-        assert!(start.elapsed() < AT_ONCE, "told after {:?}", start.elapsed());
+        assert!(start.elapsed() < UDP_AT_ONCE, "told after {:?}", start.elapsed());
+        let start = Instant::now();
+        assert_eq!(director.lab.visit(client, 7)?, Answer::Refused, "a new connection to {vip}");
+        assert!(start.elapsed() < TCP_AT_ONCE, "told after {:?}", start.elapsed());
         assert_eq!(tcp.ask()?, Answer::Silence, "the old connection's packets are dropped");
         assert_eq!(udp.ask()?, Answer::Silence, "the old UDP flow's packets are dropped");
         assert_eq!(arrivals.count()?, 0, "packets to a removed real server of {vip}");

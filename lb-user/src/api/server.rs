@@ -1,7 +1,7 @@
 //! The daemon's end of the unix socket.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -40,7 +40,13 @@ impl Server {
                 let why = format!("another lvx listens on {}", path.display());
                 return Err(io::Error::new(io::ErrorKind::AddrInUse, why));
             }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
+            // The kernel says the same of a socket without a listener and of a file that is none.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+                    return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file is there and is no socket"));
+                }
+                std::fs::remove_file(path)?;
+            }
             Err(_) => {}
         }
         let listener = UnixListener::bind(path)?;

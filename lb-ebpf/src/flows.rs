@@ -214,11 +214,10 @@ fn claim_free<T: Table>(hash: u64) -> Option<u32> {
     let bucket = place.bucket & T::mask();
     let tags = T::tags(bucket)?;
     for half in 0..2u32 {
-        // SAFETY: `tags` points to a live map value, and `half` is 0 or 1.
-        let word = unsafe { (&raw mut (*tags).words).cast::<u64>().add(half as usize) };
+        let word = tag_word(tags, half);
         // Another CPU may be faster; a few tries are enough, for each success of another fills a slot.
         for _ in 0..4 {
-            // SAFETY: as above; volatile, because other CPUs write it.
+            // SAFETY: `word` points into a live map value; volatile, because other CPUs write it.
             let seen = unsafe { word.read_volatile() };
             let free = table::zero_bytes(seen);
             if free == 0 {
@@ -235,14 +234,21 @@ fn claim_free<T: Table>(hash: u64) -> Option<u32> {
     None
 }
 
+/// One of the two words of a bucket's tags.
+#[inline(always)]
+fn tag_word(tags: *mut Tags, half: u32) -> *mut u64 {
+    // SAFETY: `tags` points to a live map value.
+    let words = unsafe { &raw mut (*tags).words };
+    if half == 0 { words.cast() } else { words.cast::<u64>().wrapping_add(1) }
+}
+
 /// Gives a slot back: its word is 0 already, now its tag.
 #[inline(always)]
 pub fn release<T: Table>(slot: &Slot) {
     let Some(tags) = T::tags(slot.index / WAYS) else { return };
     let way = slot.index % WAYS;
-    // SAFETY: `tags` points to a live map value, and the word's number is 0 or 1.
-    let word = unsafe { (&raw mut (*tags).words).cast::<u64>().add((way / WAYS_PER_WORD) as usize) };
-    // SAFETY: as above.
+    let word = tag_word(tags, way / WAYS_PER_WORD);
+    // SAFETY: `word` points into a live map value.
     unsafe { atomic::and(word, !(0xff << (way % WAYS_PER_WORD * 8))) };
 }
 

@@ -1,6 +1,8 @@
 //! The set-associative table that [`crate::connections`] and [`crate::templates`] are made of.
 //! The layout and the arithmetic are in [`lb_common::table`].
 
+use core::sync::atomic::{Ordering, compiler_fence};
+
 use lb_common::flow::{Flow, FlowKey, Word};
 use lb_common::reason::Reason;
 use lb_common::table::{self, Tags, WAYS, WAYS_PER_WORD};
@@ -63,12 +65,14 @@ impl Slot {
     /// The other fields. They are written before the word makes the slot live, and stay until it is freed.
     #[inline(always)]
     pub fn flow(&self) -> &Flow {
-        // SAFETY: `flow` points to a live map value; only `word` and `link` change while it is live, and those
-        // are read through raw pointers.
+        // SAFETY: `flow` points to a live map value; only `word`, `link` and `timeout` change while it is live, and
+        // where that matters they are read through raw pointers.
         unsafe { &*self.flow }
     }
 
-    /// Writes a claimed slot; the word comes last and makes it live.
+    /// Writes a claimed slot, all but its link; the word comes last and makes it live.
+    ///
+    /// A template's link is 0 in a free slot, and stays so: who counts up in the moment when it goes counts down again.
     #[inline(always)]
     pub fn publish(&self, flow: &Flow) {
         // SAFETY: the slot is claimed, so nobody else writes it, and nobody reads it while its word is 0.
@@ -78,12 +82,12 @@ impl Slot {
         // SAFETY: as above.
         unsafe { (*self.flow).generation = flow.generation };
         // SAFETY: as above.
-        unsafe { (*self.flow).link = flow.link };
-        // SAFETY: as above.
         unsafe { (*self.flow).timeout = flow.timeout };
         // SAFETY: as above.
         let word = unsafe { &raw mut (*self.flow).word };
-        // SAFETY: as above; volatile keeps it behind the other writes, and x86 and BPF's JITs keep stores in order.
+        // The compiler keeps the other writes before this one, and so does x86.
+        compiler_fence(Ordering::Release);
+        // SAFETY: as above.
         unsafe { word.write_volatile(flow.word) };
     }
 }
@@ -204,7 +208,7 @@ fn make_room<T: Table>(hash: u64, now: u64) {
     // It may have been confirmed on another CPU by now.
     let word = slot.word();
     if word.is_live() && T::gives_way(slot.flow(), word.state()) && T::expire(&slot, word, now) {
-        stats::count(Reason::HalfOpenEvicted);
+        stats::count(Reason::MadeRoom);
     }
 }
 

@@ -103,7 +103,7 @@ fn in_a_flood_of_syns_half_open_connections_give_way_and_the_established_stay() 
         let hit = port % (ENTRIES - 1);
         assert_eq!(server(&director.receive(&packet(hit, "PA"))), established[&hit]);
     }
-    assert_eq!(reason(&mut director, Reason::HalfOpenEvicted), 999, "all but the last");
+    assert_eq!(reason(&mut director, Reason::MadeRoom), 999, "all but the last");
     assert_eq!(reason(&mut director, Reason::ConnectionTableFull), 0);
     let listed = director.run("ipvsadm -Ln").stdout;
     let active: u16 = listed.lines().filter_map(|line| line.split_whitespace().nth(4)?.parse::<u16>().ok()).sum();

@@ -187,8 +187,12 @@ fn make_room<T: Table>(hash: u64, now: u64) {
     let start = (hash >> 32) as u32;
     let mut victim = NO_SLOT;
     let mut expired = false;
-    for offset in 0..WAYS {
-        let index = base + (start.wrapping_add(offset) % WAYS);
+    let mut left = u64::from(WAYS);
+    while left != 0 {
+        let index = base + (start.wrapping_sub(left as u32) % WAYS);
+        // Opaque, so that the compiler counts here and not at the end of a pass, where the count may fall through to
+        // the loop's first instruction; Linux 6.1 refuses that ("back-edge").
+        left = core::hint::black_box(left - 1);
         let Some(flow) = T::flow(index) else { continue };
         let slot = Slot { index, flow };
         let word = slot.word();

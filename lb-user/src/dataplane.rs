@@ -88,7 +88,6 @@ impl Mode {
 }
 
 /// The loaded programs.
-
 pub struct DataPlane {
     ebpf: Ebpf,
     sizes: Sizes,

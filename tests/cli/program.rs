@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
-use xtask::workspace;
+use xtask::{command, workspace};
 
 use crate::network::director::Ran;
 
@@ -42,10 +42,11 @@ impl Program {
 
     /// Runs a command line here as a user without any rights.
     pub fn sh_as_nobody(&self, line: &str) -> Result<Ran> {
-        // The build directory may be closed to others.
+        // The build directory may be closed to others. It is not us who write the copy: a child that another thread
+        // starts meanwhile would inherit the open file, and a program that is being written cannot be run.
         let copy = self.path("lvx");
         std::fs::remove_file(&copy)?;
-        std::fs::copy(workspace::lvx(), &copy).context("lvx is not built: cargo xtask build")?;
+        command::run(Command::new("cp").arg(workspace::lvx()).arg(copy))?;
         std::fs::set_permissions(self.directory.path(), std::fs::Permissions::from_mode(0o777))?;
         let mut command = self.command(line);
         command.uid(NOBODY).gid(NOBODY);

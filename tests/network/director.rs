@@ -159,6 +159,12 @@ impl Director {
         Ok(self.lab.end(process, signal)?.code())
     }
 
+    /// Sends `lvx` a signal that is not to end it.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        let process = self.process.get().context("lvx does not run")?;
+        self.does(&[&format!("kill -{signal} {process}")]).map(drop)
+    }
+
     /// What `lvx` logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.lab.directory().join("lvx.log")).unwrap_or_default()

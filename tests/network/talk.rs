@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use tokio::net::TcpSocket;
 use xtask::lab::{Answer, Client, Lab, VIPS};
 
@@ -120,10 +120,10 @@ fn answer(text: &str, word: &str) -> Option<Answer> {
 fn heard(exchange: std::io::Result<Answer>) -> Result<Answer> {
     match exchange {
         Ok(answer) => Ok(answer),
-        Err(error) => match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => Ok(Answer::Silence),
-            ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Ok(Answer::Refused),
-            kind => bail!("a client's socket: {kind}: {error}"),
-        },
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(Answer::Silence),
+        Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) => {
+            Ok(Answer::Refused)
+        }
+        Err(error) => Err(error).context("a client's socket"),
     }
 }

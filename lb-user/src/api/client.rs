@@ -47,12 +47,12 @@ impl Client {
     pub fn ask_in_words(&mut self, request: &Request) -> Result<Response, String> {
         self.ask(request).map_err(|error| {
             let path = self.path.display();
-            match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                    format!("no lvx listens on {path}; start it with `lvx run`")
-                }
-                io::ErrorKind::PermissionDenied => format!("Permission denied (you must be root) to use {path}"),
-                _ => format!("{path}: {error}"),
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
+                format!("no lvx listens on {path}; start it with `lvx run`")
+            } else if error.kind() == io::ErrorKind::PermissionDenied {
+                format!("Permission denied (you must be root) to use {path}")
+            } else {
+                format!("{path}: {error}")
             }
         })
     }

@@ -65,6 +65,5 @@ fn ipvs(section: &Section<'_>, ipvs: &mut Sysctls) {
     read("expire_nodest_conn", &mut ipvs.expire_nodest_conn);
     read("expire_quiescent_template", &mut ipvs.expire_quiescent_template);
     read("sloppy_tcp", &mut ipvs.sloppy_tcp);
-    let mode = section.number("conn_reuse_mode", 0..=3).and_then(|mode| u32::try_from(mode).ok());
-    ipvs.conn_reuse_mode = mode.unwrap_or(ipvs.conn_reuse_mode);
+    ipvs.conn_reuse_mode = section.number("conn_reuse_mode", 0..=3).unwrap_or(ipvs.conn_reuse_mode);
 }

@@ -145,7 +145,7 @@ impl<M: Maps> Tables<M> {
     pub fn remove_server(&mut self, id: &ServiceId, server: &Address, failed: bool) -> Result<(), Refusal> {
         let (position, mut members, kind) = self.member(id, server)?;
         let member = members.remove(position);
-        let removed = u32::try_from(position).map_err(|_| Refusal::Invalid)?;
+        let removed = u32::try_from(position).map_err(|_too_large| Refusal::Invalid)?;
         self.publish(*id, kind, members, Change::Removed(removed))?;
         self.reals.leave(&mut self.maps, (*id, server.0, server.1), member.real, failed);
         Ok(())

@@ -18,7 +18,7 @@ pub struct Settings {
     pub conn_reuse_mode: u32,
 }
 
-/// Bits of [`Settings::flags`]: sysctls of IPVS by their names, and for which families there are services.
+/// Bits of [`Settings::flags`]: sysctls of IPVS by their names, and which kinds of services there are.
 pub mod flags {
     /// A connection to a removed real server is forgotten at once instead of dropped silently.
     pub const EXPIRE_NODEST_CONN: u32 = 1;
@@ -30,6 +30,10 @@ pub mod flags {
     pub const SERVES_V4: u32 = 8;
     /// There is an IPv6 service.
     pub const SERVES_V6: u32 = 16;
+    /// There is a service for every port: only then is it looked for.
+    pub const SERVES_EVERY_PORT: u32 = 32;
+    /// There is a service on TCP's port 21: only then are data ports looked for.
+    pub const SERVES_FTP: u32 = 64;
 }
 
 /// Seconds that a template lives on when it expires while it still controls connections

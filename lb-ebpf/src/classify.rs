@@ -8,7 +8,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap};
 use lb_common::marks::{self, MarkNode, MarkPacket};
 use lb_common::service::{Service, ServiceKey, flags};
-use lb_common::settings::Settings;
+use lb_common::settings::{Settings, flags as served};
 
 use crate::flows::MMAPABLE;
 use crate::parse::Packet;
@@ -37,22 +37,25 @@ pub fn service(packet: &Packet, settings: &Settings) -> Option<&'static Service>
             return Some(found);
         }
     }
-    by_address(packet)
+    by_address(packet, settings)
 }
 
 #[inline(always)]
-fn by_address(packet: &Packet) -> Option<&'static Service> {
+fn by_address(packet: &Packet, settings: &Settings) -> Option<&'static Service> {
     let port = packet.key.destination_port();
     let mut key = ServiceKey::address(packet.key.virtual_address, port, packet.key.protocol as u16);
     if let Some(found) = lookup(&key) {
         return Some(found);
     }
-    if packet.is_tcp() && (port == FTP_DATA || u16::from_be(port) >= 1024) {
+    if settings.flags & served::SERVES_FTP != 0 && packet.is_tcp() && (port == FTP_DATA || u16::from_be(port) >= 1024) {
         key.port = FTP;
         // `ip_vs_service_find` takes the service, and `ip_vs_schedule` then leaves the packet to the stack.
         if let Some(found) = lookup(&key) {
             return persistent(Some(found));
         }
+    }
+    if settings.flags & served::SERVES_EVERY_PORT == 0 {
+        return None;
     }
     key.port = 0;
     persistent(lookup(&key))

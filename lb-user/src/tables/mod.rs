@@ -22,7 +22,7 @@ use lb_common::tcp::{DEFAULT_TIMEOUTS, State, TIMEOUTS, UDP};
 
 use crate::api::Refusal;
 use crate::dataplane::Sizes;
-use crate::model::{Family, ServiceId, Sysctls, Timeouts};
+use crate::model::{Family, Protocol, ServiceId, Sysctls, Timeouts};
 use arena::Arena;
 use maps::Maps;
 use servers::Slots;
@@ -41,6 +41,8 @@ pub struct Tables<M> {
     pools: Arena,
     reals: servers::Reals,
     settings: Settings,
+    /// How many services there are of each kind of [`SERVED`].
+    served: [u32; SERVED.len()],
     /// The mark rules in force.
     marks: Vec<MarkNode>,
 }
@@ -55,6 +57,7 @@ impl<M: Maps> Tables<M> {
             pools: Arena::new(sizes.pool_words()),
             reals: servers::Reals::new(sizes.real_slots()),
             settings: Settings::default(),
+            served: [0; SERVED.len()],
             marks: Vec::new(),
         };
         tables.set_timeouts(&Timeouts::default());
@@ -85,7 +88,7 @@ impl<M: Maps> Tables<M> {
     /// IPVS' sysctls.
     pub fn set_sysctls(&mut self, sysctls: &Sysctls) {
         let bit = |set: bool, bit: u32| if set { bit } else { 0 };
-        let serves = self.settings.flags & (flags::SERVES_V4 | flags::SERVES_V6);
+        let serves = SERVED.into_iter().fold(0, |all, bit| all | self.settings.flags & bit);
         self.settings.flags = serves
             | bit(sysctls.expire_nodest_conn, flags::EXPIRE_NODEST_CONN)
             | bit(sysctls.expire_quiescent_template, flags::EXPIRE_QUIESCENT_TEMPLATE)
@@ -94,14 +97,16 @@ impl<M: Maps> Tables<M> {
         self.maps.set_settings(&self.settings);
     }
 
-    /// Tells the packet path for which families there are services.
-    fn set_served(&mut self) {
-        self.settings.flags &= !(flags::SERVES_V4 | flags::SERVES_V6);
-        for family in self.services.keys().map(ServiceId::family) {
-            self.settings.flags |= match family {
-                Family::Inet => flags::SERVES_V4,
-                Family::Inet6 => flags::SERVES_V6,
-            };
+    /// Tells the packet path which kinds of services there are, now that there is one more, or one less.
+    fn count_served(&mut self, id: &ServiceId, more: bool) {
+        for (bit, count) in SERVED.into_iter().zip(&mut self.served) {
+            if served(id) & bit != 0 {
+                *count = if more { *count + 1 } else { *count - 1 };
+            }
+            self.settings.flags &= !bit;
+            if *count > 0 {
+                self.settings.flags |= bit;
+            }
         }
         self.maps.set_settings(&self.settings);
     }
@@ -137,6 +142,23 @@ impl<M: Maps> Tables<M> {
     fn jiffies(&self, seconds: u32) -> u32 {
         seconds.saturating_mul(self.maps.hz())
     }
+}
+
+/// The kinds of services that the packet path is told of.
+const SERVED: [u32; 4] = [flags::SERVES_V4, flags::SERVES_V6, flags::SERVES_EVERY_PORT, flags::SERVES_FTP];
+
+/// The kinds that a service is of.
+fn served(id: &ServiceId) -> u32 {
+    let family = match id.family() {
+        Family::Inet => flags::SERVES_V4,
+        Family::Inet6 => flags::SERVES_V6,
+    };
+    family
+        | match id {
+            ServiceId::Address { port: 0, .. } => flags::SERVES_EVERY_PORT,
+            ServiceId::Address { protocol: Protocol::Tcp, port: 21, .. } => flags::SERVES_FTP,
+            ServiceId::Address { .. } | ServiceId::Mark { .. } => 0,
+        }
 }
 
 /// The key of a real server: the service, its address, its port.

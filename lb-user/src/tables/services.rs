@@ -56,7 +56,7 @@ impl<M: Maps> Tables<M> {
         }
         let zero = self.maps.service_traffic(index);
         self.services.insert(service.id, Entry { index, kind, words, pool, zero, members: Vec::new() });
-        self.set_served();
+        self.count_served(&service.id, true);
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl<M: Maps> Tables<M> {
         }
         self.pools.give(entry.pool.first, entry.pool.words);
         self.free_services.give(entry.index);
-        self.set_served();
+        self.count_served(id, false);
         Ok(())
     }
 

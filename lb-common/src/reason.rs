@@ -116,8 +116,10 @@ reasons! {
     ConnectionTableFull = "connection_table_full" => Disposition::Forward,
     /// The template table had no room: scheduled without persistence.
     TemplateTableFull = "template_table_full" => Disposition::Forward,
-    /// A half-open connection made room for a new one in a full part of the table.
-    HalfOpenEvicted = "half_open_evicted" => Disposition::Forward,
+    /// A connection that is half open or over made room for a new one in a full part of the table.
+    MadeRoom = "made_room" => Disposition::Forward,
+    /// An ICMP error was due, but this CPU has sent a thousand in this second; the packet is dropped.
+    AnswerSuppressed = "answer_suppressed" => Disposition::Drop,
     /// The program found a map in a state that cannot be; please report it.
     Internal = "internal" => Disposition::Drop,
 }

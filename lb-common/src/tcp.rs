@@ -175,6 +175,18 @@ pub const fn is_active(state: u8) -> bool {
     (ACTIVE >> (state & 0xf)) & 1 != 0
 }
 
+/// Whether a TCP connection in this state makes room for a new one where there is none: the client has not confirmed it,
+/// or it is over.
+#[inline(always)]
+pub const fn gives_way(state: u8) -> bool {
+    const GIVE_WAY: u16 = 1 << State::None as u16
+        | 1 << State::SynRecv as u16
+        | 1 << State::FinWait as u16
+        | 1 << State::TimeWait as u16
+        | 1 << State::Close as u16;
+    (GIVE_WAY >> (state & 0xf)) & 1 != 0
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,15 +2,18 @@
 //! interface that the packet came in by. What they say is in [`lb_common::icmp`].
 
 use aya_ebpf::bindings::{xdp_action, xdp_md};
+use aya_ebpf::macros::map;
+use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::XdpContext;
 use lb_common::address::Address;
 use lb_common::checksum;
 use lb_common::icmp::{self, Error, QUOTED};
-use lb_common::reason::Answer;
+use lb_common::reason::{Answer, Reason};
 use network_types::eth::EthHdr;
 use network_types::ip::{IpProto, Ipv4Hdr, Ipv6Hdr};
 
 use crate::parse::{self, IP};
+use crate::{clock, stats};
 
 /// Length of an ICMP or ICMPv6 header.
 const ICMP: usize = 8;
@@ -31,6 +34,10 @@ pub fn send(ctx: &XdpContext, answer: Answer, mtu: u32) -> u32 {
 #[inline(never)]
 extern "C" fn lvx_answer(ctx: *mut xdp_md, answer: u32, mtu: u32) -> u32 {
     let ctx = XdpContext::new(ctx);
+    if !may_send() {
+        stats::count(Reason::AnswerSuppressed);
+        return xdp_action::XDP_DROP;
+    }
     let Some(answer) = Answer::from_number(answer) else { return xdp_action::XDP_DROP };
     let built = match parse::at::<EthHdr>(&ctx, 0) {
         // SAFETY: `at` checked that the frame holds the header.
@@ -39,6 +46,27 @@ extern "C" fn lvx_answer(ctx: *mut xdp_md, answer: u32, mtu: u32) -> u32 {
         None => None,
     };
     if built.is_some() { xdp_action::XDP_TX } else { xdp_action::XDP_DROP }
+}
+
+/// The second in which this CPU sent its last errors, and how many.
+#[map]
+static ANSWERS: PerCpuArray<[u64; 2]> = PerCpuArray::with_max_entries(1, 0);
+
+/// Errors a second and CPU: `net.ipv4.icmp_msgs_per_sec` of the kernel.
+const ANSWERS_PER_SECOND: u64 = 1000;
+
+/// Whether this CPU may send another error in this second (RFC 4443, 2.4 f).
+#[inline(always)]
+fn may_send() -> bool {
+    let Some(sent) = ANSWERS.get_ptr_mut(0) else { return false };
+    // SAFETY: the value is this CPU's own, and XDP on a CPU is not interrupted by XDP.
+    let [second, count] = unsafe { &mut *sent };
+    let now = clock::now() / u64::from(clock::seconds(1)).max(1);
+    if *second != now {
+        [*second, *count] = [now, 0];
+    }
+    *count += 1;
+    *count <= ANSWERS_PER_SECOND
 }
 
 /// Sums the 16-bit words of `N` 32-bit words at `offset`, as they lie in memory.

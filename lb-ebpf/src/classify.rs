@@ -26,13 +26,9 @@ static MARKS: Array<MarkNode> = Array::with_max_entries(8192, MMAPABLE);
 const FTP: u16 = 21u16.to_be();
 const FTP_DATA: u16 = 20u16.to_be();
 
-/// The service of a packet, and its index.
+/// The service of a packet.
 #[inline(always)]
-pub fn service(packet: &Packet, settings: &Settings) -> Option<(u32, &'static Service)> {
-    // `ip_vs_schedule`: FTP's active data connections come from real servers and are never scheduled.
-    if packet.key.source_port() == FTP_DATA {
-        return None;
-    }
+pub fn service(packet: &Packet, settings: &Settings) -> Option<&'static Service> {
     if settings.mark_nodes != 0 {
         let mark = mark(packet, settings);
         if mark != 0
@@ -45,7 +41,7 @@ pub fn service(packet: &Packet, settings: &Settings) -> Option<(u32, &'static Se
 }
 
 #[inline(always)]
-fn by_address(packet: &Packet) -> Option<(u32, &'static Service)> {
+fn by_address(packet: &Packet) -> Option<&'static Service> {
     let port = packet.key.destination_port();
     let mut key = ServiceKey::address(packet.key.virtual_address, port, packet.key.protocol as u16);
     if let Some(found) = lookup(&key) {
@@ -53,8 +49,9 @@ fn by_address(packet: &Packet) -> Option<(u32, &'static Service)> {
     }
     if packet.is_tcp() && (port == FTP_DATA || u16::from_be(port) >= 1024) {
         key.port = FTP;
-        if let Some(found) = persistent(lookup(&key)) {
-            return Some(found);
+        // `ip_vs_service_find` takes the service, and `ip_vs_schedule` then leaves the packet to the stack.
+        if let Some(found) = lookup(&key) {
+            return persistent(Some(found));
         }
     }
     key.port = 0;
@@ -62,16 +59,16 @@ fn by_address(packet: &Packet) -> Option<(u32, &'static Service)> {
 }
 
 #[inline(always)]
-fn persistent(found: Option<(u32, &'static Service)>) -> Option<(u32, &'static Service)> {
-    found.filter(|(_, service)| service.flags & flags::PERSISTENT != 0)
+fn persistent(found: Option<&'static Service>) -> Option<&'static Service> {
+    found.filter(|service| service.flags & flags::PERSISTENT != 0)
 }
 
 #[inline(always)]
-fn lookup(key: &ServiceKey) -> Option<(u32, &'static Service)> {
+fn lookup(key: &ServiceKey) -> Option<&'static Service> {
     let index = SERVICE_KEYS.get_ptr(key)?;
     // SAFETY: the pointer is to a live map value: one aligned word, replaced as a whole.
     let index = unsafe { *index };
-    SERVICES.get(index).map(|service| (index, service))
+    SERVICES.get(index)
 }
 
 /// A walk through the mark nodes.

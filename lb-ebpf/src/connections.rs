@@ -54,7 +54,7 @@ impl Table for Connections {
 
     #[inline(always)]
     fn gives_way(flow: &Flow, state: u8) -> bool {
-        flow.key.protocol == 6 && state == State::SynRecv as u8
+        flow.key.protocol == 6 && tcp::gives_way(state)
     }
 
     #[inline(always)]
@@ -203,6 +203,8 @@ pub fn open(slot: &Slot, packet: &Packet, real: u32, server: &RealServer, link: 
     let expires = now.wrapping_add(timeout(packet, state, settings));
     reals::bind(real, server, is_active(packet.key.protocol, state));
     let word = Word::new(state, expires).0;
+    // SAFETY: the slot is claimed, so nobody else writes it, and nobody reads it while its word is 0.
+    unsafe { (*slot.flow).link = link };
     slot.publish(&Flow { word, key: packet.key, real, generation: server.generation, link, timeout: 0 });
     if state == State::Established as u8 && link != 0 {
         templates::assure(link - 1);

@@ -1,6 +1,8 @@
 //! The set-associative table that [`crate::connections`] and [`crate::templates`] are made of.
 //! The layout and the arithmetic are in [`lb_common::table`].
 
+use core::sync::atomic::{Ordering, compiler_fence};
+
 use lb_common::flow::{Flow, FlowKey, Word};
 use lb_common::reason::Reason;
 use lb_common::table::{self, Tags, WAYS, WAYS_PER_WORD};
@@ -63,12 +65,14 @@ impl Slot {
     /// The other fields. They are written before the word makes the slot live, and stay until it is freed.
     #[inline(always)]
     pub fn flow(&self) -> &Flow {
-        // SAFETY: `flow` points to a live map value; only `word` and `link` change while it is live, and those
-        // are read through raw pointers.
+        // SAFETY: `flow` points to a live map value; only `word`, `link` and `timeout` change while it is live, and
+        // where that matters they are read through raw pointers.
         unsafe { &*self.flow }
     }
 
-    /// Writes a claimed slot; the word comes last and makes it live.
+    /// Writes a claimed slot, all but its link; the word comes last and makes it live.
+    ///
+    /// A template's link is 0 in a free slot, and stays so: who counts up in the moment when it goes counts down again.
     #[inline(always)]
     pub fn publish(&self, flow: &Flow) {
         // SAFETY: the slot is claimed, so nobody else writes it, and nobody reads it while its word is 0.
@@ -78,12 +82,12 @@ impl Slot {
         // SAFETY: as above.
         unsafe { (*self.flow).generation = flow.generation };
         // SAFETY: as above.
-        unsafe { (*self.flow).link = flow.link };
-        // SAFETY: as above.
         unsafe { (*self.flow).timeout = flow.timeout };
         // SAFETY: as above.
         let word = unsafe { &raw mut (*self.flow).word };
-        // SAFETY: as above; volatile keeps it behind the other writes, and x86 and BPF's JITs keep stores in order.
+        // The compiler keeps the other writes before this one, and so does x86.
+        compiler_fence(Ordering::Release);
+        // SAFETY: as above.
         unsafe { word.write_volatile(flow.word) };
     }
 }
@@ -183,8 +187,12 @@ fn make_room<T: Table>(hash: u64, now: u64) {
     let start = (hash >> 32) as u32;
     let mut victim = NO_SLOT;
     let mut expired = false;
-    for offset in 0..WAYS {
-        let index = base + (start.wrapping_add(offset) % WAYS);
+    let mut left = u64::from(WAYS);
+    while left != 0 {
+        let index = base + (start.wrapping_sub(left as u32) % WAYS);
+        // Opaque, so that the compiler counts here and not at the end of a pass, where the count may fall through to
+        // the loop's first instruction; Linux 6.1 refuses that ("back-edge").
+        left = core::hint::black_box(left - 1);
         let Some(flow) = T::flow(index) else { continue };
         let slot = Slot { index, flow };
         let word = slot.word();
@@ -204,7 +212,7 @@ fn make_room<T: Table>(hash: u64, now: u64) {
     // It may have been confirmed on another CPU by now.
     let word = slot.word();
     if word.is_live() && T::gives_way(slot.flow(), word.state()) && T::expire(&slot, word, now) {
-        stats::count(Reason::HalfOpenEvicted);
+        stats::count(Reason::MadeRoom);
     }
 }
 
@@ -214,11 +222,10 @@ fn claim_free<T: Table>(hash: u64) -> Option<u32> {
     let bucket = place.bucket & T::mask();
     let tags = T::tags(bucket)?;
     for half in 0..2u32 {
-        // SAFETY: `tags` points to a live map value, and `half` is 0 or 1.
-        let word = unsafe { (&raw mut (*tags).words).cast::<u64>().add(half as usize) };
+        let word = tag_word(tags, half);
         // Another CPU may be faster; a few tries are enough, for each success of another fills a slot.
         for _ in 0..4 {
-            // SAFETY: as above; volatile, because other CPUs write it.
+            // SAFETY: `word` points into a live map value; volatile, because other CPUs write it.
             let seen = unsafe { word.read_volatile() };
             let free = table::zero_bytes(seen);
             if free == 0 {
@@ -235,14 +242,21 @@ fn claim_free<T: Table>(hash: u64) -> Option<u32> {
     None
 }
 
+/// One of the two words of a bucket's tags.
+#[inline(always)]
+fn tag_word(tags: *mut Tags, half: u32) -> *mut u64 {
+    // SAFETY: `tags` points to a live map value.
+    let words = unsafe { &raw mut (*tags).words };
+    if half == 0 { words.cast() } else { words.cast::<u64>().wrapping_add(1) }
+}
+
 /// Gives a slot back: its word is 0 already, now its tag.
 #[inline(always)]
 pub fn release<T: Table>(slot: &Slot) {
     let Some(tags) = T::tags(slot.index / WAYS) else { return };
     let way = slot.index % WAYS;
-    // SAFETY: `tags` points to a live map value, and the word's number is 0 or 1.
-    let word = unsafe { (&raw mut (*tags).words).cast::<u64>().add((way / WAYS_PER_WORD) as usize) };
-    // SAFETY: as above.
+    let word = tag_word(tags, way / WAYS_PER_WORD);
+    // SAFETY: `word` points into a live map value.
     unsafe { atomic::and(word, !(0xff << (way % WAYS_PER_WORD * 8))) };
 }
 

@@ -10,7 +10,7 @@
     allow(internal_features, reason = "BPF has its atomics only as intrinsics")
 )]
 #![cfg_attr(not(target_arch = "bpf"), allow(dead_code, reason = "on the host the crate is only checked"))]
-#![cfg_attr(doc, allow(missing_docs, reason = "aya's macros keep the doc comments for the functions that they wrap"))]
+#![expect(missing_docs, reason = "aya's macros keep the doc comments for the functions that they wrap")]
 
 mod answer;
 mod atomic;

@@ -56,7 +56,7 @@ fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> 
     if packet.key.source_port() == FTP_DATA {
         return Ok(None);
     }
-    let Some((_, service)) = classify::service(packet, settings) else { return Ok(None) };
+    let Some(service) = classify::service(packet, settings) else { return Ok(None) };
     match open_for(service, packet, hash, settings, now) {
         Ok(chosen) => Ok(Some(chosen)),
         // `ip_vs_leave`: behind what may be FTP's data port may be another program of the director.
@@ -166,7 +166,9 @@ fn without_entry(
     if service.flags & flags::PERSISTENT != 0 {
         let key = template_key(packet, service);
         if let Some((slot, real, server)) = templates::find(&key, pipeline::seed(), settings, now) {
-            templates::renew(&slot, now);
+            if may_open(packet, settings) {
+                templates::renew(&slot, now);
+            }
             return Ok((real, server));
         }
         hash = table::hash(&key, pipeline::seed());

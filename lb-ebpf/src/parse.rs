@@ -18,6 +18,7 @@ const TCP: u8 = IpProto::Tcp as u8;
 const UDP: u8 = IpProto::Udp as u8;
 
 /// A TCP or UDP packet that came to one of LVX' interfaces.
+#[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Packet {
     /// Which flow.
@@ -30,7 +31,11 @@ pub struct Packet {
     pub hop_limit: u8,
     /// TCP's flags; 0 for UDP.
     pub tcp_flags: u8,
+    /// 0: a function of the program may only be handed memory without holes.
+    pub reserved: [u8; 6],
 }
+
+const _: () = assert!(size_of::<Packet>() == 56);
 
 impl Packet {
     /// Whether it is TCP.

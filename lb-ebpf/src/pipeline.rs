@@ -40,6 +40,6 @@ pub fn balance(ctx: &XdpContext, packet: &mut Packet) -> Result<Verdict, Refused
     }
     let Some((real, server)) = open::connection(packet, hash, now)? else { return Ok(Verdict::Pass) };
     // Where the table is full, the later packets of a connection come this way too.
-    stats::traffic(server.service, real, packet.length, open::may_open(&packet, settings));
+    stats::traffic(server.service, real, packet.length, open::may_open(packet, settings));
     forward::to(ctx, packet, server)
 }

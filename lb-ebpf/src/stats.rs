@@ -31,7 +31,8 @@ static REALS_MAX: Global<u32> = Global::new(1);
 pub fn count(reason: Reason) {
     if let Some(counter) = REASONS.get_ptr_mut(reason as u32) {
         // SAFETY: the value is this CPU's own, and XDP on a CPU is not interrupted by XDP.
-        unsafe { *counter = (*counter).wrapping_add(1) };
+        let counter = unsafe { &mut *counter };
+        *counter = counter.wrapping_add(1);
     }
 }
 

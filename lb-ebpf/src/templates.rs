@@ -50,8 +50,9 @@ impl Table for Templates {
     }
 
     #[inline(always)]
-    fn gives_way(_flow: &Flow, _state: u8) -> bool {
-        false
+    fn gives_way(flow: &Flow, state: u8) -> bool {
+        // Nobody who asked for it was ever confirmed, and nobody holds it. UDP's are never confirmed.
+        state == TEMPLATE_NONE && flow.link == 0 && flow.key.protocol != 17
     }
 
     #[inline(always)]
@@ -165,12 +166,20 @@ pub fn hold(slot: &Slot, now: u64) -> bool {
     false
 }
 
-/// Restarts a template's timer with its own timeout.
+/// Restarts a template's timer with its own timeout; `false` if it is gone. Another CPU that is faster restarts it too:
+/// a few tries are enough, and after them its expiry is as good as this one's.
 #[inline(always)]
 pub fn renew(slot: &Slot, now: u64) -> bool {
+    try_renew(slot, now) || try_renew(slot, now) || slot.word().is_live()
+}
+
+#[inline(always)]
+fn try_renew(slot: &Slot, now: u64) -> bool {
     let word = slot.word();
-    // A copy, so that the timeout and the word are of one moment: re-arming changes both.
-    let timeout = slot.flow().timeout;
+    // SAFETY: `flow` points to a live map value.
+    let timeout = unsafe { &raw mut (*slot.flow).timeout };
+    // SAFETY: as above; volatile, because re-arming writes it.
+    let timeout = unsafe { timeout.read_volatile() };
     word.is_live() && slot.swap(word, word.with_expires(now.wrapping_add(u64::from(timeout))))
 }
 

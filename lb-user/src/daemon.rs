@@ -85,6 +85,7 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
             }
             event = daemon.events.next() => daemon.happened(event?),
             _ = second.tick() => {
+                daemon.director.set_reports(|target| daemon.checker.report(target));
                 if let Err(error) = daemon.director.tick() {
                     tracing::error!("{error:#}");
                 }
@@ -106,10 +107,11 @@ enum Happening {
 impl Events {
     async fn next(&mut self) -> Result<Happening> {
         let happening = tokio::select! {
-            Some(event) = self.network.recv() => Happening::Network(event),
-            Some(snapshot) = self.netfilter.recv() => Happening::Netfilter(snapshot),
-            Some(event) = self.health.recv() => Happening::Health(event),
-            else => bail!("nothing watches the network any more"),
+            event = self.network.recv() => Happening::Network(event.context("nothing watches the network any more")?),
+            snapshot = self.netfilter.recv() => {
+                Happening::Netfilter(snapshot.context("nothing watches netfilter any more")?)
+            }
+            event = self.health.recv() => Happening::Health(event.context("nothing checks the real servers any more")?),
         };
         Ok(happening)
     }

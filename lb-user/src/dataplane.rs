@@ -142,7 +142,9 @@ impl DataPlane {
             .override_global("TEMPLATE_MASK", &template_mask, true)
             .override_global("SERVICES_MAX", &sizes.services, true)
             .override_global("REALS_MAX", &reals, true);
-        let mut ebpf = loader.load(OBJECT).context("cannot make the maps; this needs root (CAP_BPF, CAP_NET_ADMIN)")?;
+        let mut ebpf = loader
+            .load(OBJECT)
+            .context("cannot make the maps; this needs root (CAP_BPF, CAP_NET_ADMIN), and memory for `[sizes]`")?;
         for name in ["lvx", "sweep"] {
             program(&mut ebpf, name)?.load().with_context(|| {
                 format!("the kernel refuses the program `{name}`; LVX needs Linux 6.1 or later on x86-64")

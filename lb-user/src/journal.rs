@@ -58,6 +58,11 @@ impl Journal {
                 )),
             }
         }
+        if !replay.warnings.is_empty() {
+            let kept = path.with_extension("jsonl.before");
+            fs::copy(&path, &kept).map_err(|error| named(&kept, &error))?;
+            replay.warnings.push(format!("the changes made by hand as they were are kept in {}", kept.display()));
+        }
         replay.changes = plan(base, &model);
         let file = rewrite(&path, &replay.changes).map_err(|error| named(&path, &error))?;
         let length = replay.changes.len();

@@ -45,8 +45,10 @@ fn a_change_by_hand_that_the_config_has_made_impossible_is_told() -> Result<()> 
     let listed = director.does(&["ipvsadm -Ln"])?;
     assert!(listed.contains("172.16.100.1:80 wrr") && listed.contains("172.16.100.1:81 rr"), "{listed}");
     let warnings = director.status()?.warnings;
-    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].contains("does not fit the config file any more"), "{warnings:?}");
+    let before = fs::read_to_string(director.state().join("operator.jsonl.before"))?;
+    assert_eq!(before.lines().count(), 2, "nothing that was set is lost: {before}");
     Ok(())
 }
 

@@ -1,15 +1,11 @@
 //! What must become of a frame, and what it must move.
 
-use std::collections::BTreeMap;
-
 use lb_common::reason::Reason;
-use lb_user::api::{Request, Response};
-use lb_user::tables::maps::Maps as _;
-use lvx_tests::director::{Fate, TestDirector, mac_of};
+use lvx_tests::director::{TestDirector, mac_of};
+use lvx_tests::fate::Fate;
 use lvx_tests::frame::{self, DIRECTOR, IcmpError, Mac, Packet};
 
-/// Counters that moved, and by how much.
-type Moves = BTreeMap<String, i64>;
+use super::counters::{Moves, counters, since};
 
 /// A sentence, a packet, and what must become of it.
 pub struct Row(pub &'static str, pub Packet, pub Expected);
@@ -169,11 +165,7 @@ impl Expected {
         if let Err(found) = self.judge(frame, fate) {
             panic!("{sentence}: expected {self:?}, found {found}");
         }
-        let mut moved = counters(director);
-        for (name, value) in before {
-            *moved.entry(name.clone()).or_default() -= value;
-        }
-        moved.retain(|_, by| *by != 0);
+        let moved = since(before, counters(director));
         assert_eq!(moved, self.moves(frame), "{sentence}");
     }
 }
@@ -186,38 +178,6 @@ fn left(input: &[u8], output: &[u8], server: &str, source: Mac) -> Result<(), St
     let server = server.parse().map_err(|error| format!("{server}: {error}"))?;
     same(&frame::forwarded(input, mac_of(server), source), output)?;
     frame::verify(output)
-}
-
-/// Every counter that there is.
-fn counters(director: &mut TestDirector) -> Moves {
-    let director = director.director();
-    let mut counters = Moves::new();
-    for (reason, count) in director.plane().reasons().expect("the counters can be read") {
-        counters.insert(format!("reason {}", reason.name()), count as i64);
-    }
-    let Response::Services { services, .. } = director.handle(&Request::List { id: None }) else {
-        panic!("the services cannot be listed");
-    };
-    let mut add = |who: &str, numbers: [(&str, u64); 3]| {
-        for (what, number) in numbers {
-            counters.insert(format!("{who} {what}"), number as i64);
-        }
-    };
-    for entry in services {
-        let counted = entry.counters;
-        let numbers = [("connections", counted.connections), ("packets", counted.packets), ("bytes", counted.bytes)];
-        add(&entry.service.id.to_string(), numbers);
-    }
-    for (slot, (service, address, _)) in director.tables().slots() {
-        let (counts, traffic) = {
-            let maps = director.tables().maps();
-            (maps.counts(slot), maps.real_traffic(slot))
-        };
-        let name = format!("{service} > {address}");
-        add(&name, [("connections", traffic.connections), ("packets", traffic.packets), ("bytes", traffic.bytes)]);
-        add(&name, [("active", counts.active), ("inactive", counts.inactive), ("persistent", counts.persistent)]);
-    }
-    counters
 }
 
 /// A director after these commands, one a line: `ipvsadm` and `iptables -t mangle`.

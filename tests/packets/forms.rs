@@ -1,7 +1,7 @@
 //! Unusual forms, each with its decided way: those that LVX does not forward go to the stack, untouched and counted.
 
 use lb_common::reason::Reason;
-use lvx_tests::director::Fate;
+use lvx_tests::fate::Fate;
 use lvx_tests::frame::{ETHERNET, Fragment, Packet, Transport};
 
 use super::*;

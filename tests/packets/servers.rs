@@ -153,6 +153,10 @@ fn a_removed_service_is_no_service_and_its_connections_resume_if_it_comes_back()
     director.receive(&packet("tcp", "10.0.0.1:1024", "S").frame());
     change(&mut director, "ipvsadm -D -t 172.16.100.1:80");
     let ack = packet("tcp", "10.0.0.1:1024", "A").frame();
+    Expected::passed().check(&mut director, "without any service the stack gets all", &ack);
+    change(&mut director, "ipvsadm -A -t [2001:db8::1]:80 -s rr");
+    Expected::passed().check(&mut director, "a service of the other family changes nothing", &ack);
+    change(&mut director, "ipvsadm -A -u 172.16.100.1:53 -s rr");
     Expected::dropped_for(Reason::RealServerRemoved).check(&mut director, "its connection", &ack);
     Expected::passed().check(&mut director, "a client", &packet("tcp", "10.0.0.2:1024", "S").frame());
     change(&mut director, service);
@@ -188,7 +192,7 @@ fn a_changed_mac_address_counts_from_the_next_packet() {
     Expected::sent(WEB, A).opening().check(&mut director, "before", &syn);
     let other = [2, 0xaa, 0, 0, 0, 1];
     director.set_path(A, reachable(other, 1));
-    let sent = lvx_tests::director::Fate::Sent(forwarded(&ack, other, lvx_tests::frame::DIRECTOR));
+    let sent = lvx_tests::fate::Fate::Sent(forwarded(&ack, other, lvx_tests::frame::DIRECTOR));
     assert_eq!(director.receive(&ack), sent);
     director.set_path(A, reachable(mac_of(A.parse().expect("an address")), 1));
     Expected::sent(WEB, A).check(&mut director, "and back", &ack);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lvx_tests::director::{Fate, TestDirector};
+use lvx_tests::director::TestDirector;
 use lvx_tests::frame::{Packet, mac_addresses};
 
 use super::expect::change;
@@ -10,10 +10,8 @@ use super::*;
 
 /// Servers of so many new connections, by the last byte of their addresses.
 fn picks(director: &mut TestDirector, ports: std::ops::Range<u16>) -> Vec<u8> {
-    let pick = |port| match director.receive(&Packet::tcp(&format!("10.0.0.1:{}", 2000 + port), VIP_WEB, "S").frame()) {
-        Fate::Sent(frame) => mac_addresses(&frame).0[5],
-        other => panic!("not forwarded: {other:02x?}"),
-    };
+    let syn = |port| Packet::tcp(&format!("10.0.0.1:{}", 2000 + port), VIP_WEB, "S").frame();
+    let pick = |port| mac_addresses(director.receive(&syn(port)).sent()).0[5];
     ports.map(pick).collect()
 }
 

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use lb_user::model::Sysctls;
-use lvx_tests::director::{Fate, TestDirector, mac_of};
+use lvx_tests::director::{TestDirector, mac_of};
+use lvx_tests::fate::Fate;
 use lvx_tests::frame::{DIRECTOR, IcmpError, Packet, forwarded, icmp_error, verify};
 
 use super::compare;

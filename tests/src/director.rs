@@ -9,7 +9,7 @@ use std::time::Duration;
 use lb_common::real_server::Counts;
 use lb_user::api::{Request, Response};
 use lb_user::config::Config;
-use lb_user::dataplane::{Outcome, Sizes};
+use lb_user::dataplane::Sizes;
 use lb_user::director::Director;
 use lb_user::ipvsadm::{self, Backend, BackendError, Output};
 use lb_user::model::{Family, Sysctls};
@@ -17,6 +17,7 @@ use lb_user::neighbours::{Link, LinkEvent, LinkState, Path};
 use lb_user::netfilter::Snapshot;
 use lb_user::tables::maps::Maps as _;
 
+use crate::fate::Fate;
 use crate::frame::{DIRECTOR, Mac};
 use crate::time::{self, Clock};
 
@@ -33,7 +34,7 @@ const FORGOTTEN_AFTER: u32 = 121;
 /// that nothing is left in it then is a test of its own.
 pub struct TestDirector {
     /// There until the end.
-    director: Option<Box<Director>>,
+    director: Option<Director>,
     /// Whether it is of the usual kind, and can be used again.
     usual: bool,
     paths: BTreeMap<IpAddr, Path>,
@@ -42,7 +43,7 @@ pub struct TestDirector {
 }
 
 /// Directors of the usual kind that are not in use.
-static IDLE: Mutex<Vec<Box<Director>>> = Mutex::new(Vec::new());
+static IDLE: Mutex<Vec<Director>> = Mutex::new(Vec::new());
 
 /// Tables that are large enough for most tests; the number of connections is what IPVS' `ipvsadm -Ln` shows.
 const USUAL: Sizes = Sizes { connections: 4096, templates: 1024, services: 64, real_servers: 256 };
@@ -85,7 +86,7 @@ impl TestDirector {
     /// The kernel refuses the program.
     pub fn configured(config: &Config) -> Self {
         let mut director = match Director::new(config) {
-            Ok(director) => Box::new(director),
+            Ok(director) => director,
             Err(error) => panic!("the packet program cannot be loaded, which these tests need root for: {error:#}"),
         };
         director.tables().maps_mut().set_interface(INGRESS, Some(DIRECTOR)).expect("loopback's index is in the map");
@@ -95,7 +96,7 @@ impl TestDirector {
         director
     }
 
-    fn of(director: Box<Director>, usual: bool) -> Self {
+    fn of(director: Director, usual: bool) -> Self {
         let (paths, rules, clock) = (BTreeMap::new(), Vec::new(), Clock::default());
         Self { director: Some(director), usual, paths, rules, clock }
     }
@@ -210,14 +211,7 @@ impl TestDirector {
     /// As [`Self::receive`].
     pub fn receive_by(&mut self, ifindex: u32, frame: &[u8]) -> Fate {
         let outcome = self.director().plane().try_frame(frame, ifindex);
-        let Outcome { action, frame } = outcome.unwrap_or_else(|error| panic!("the program does not run: {error:#}"));
-        match action {
-            1 => Fate::Dropped,
-            2 => Fate::Passed(frame),
-            3 => Fate::Sent(frame),
-            4 => Fate::Redirected(frame),
-            other => panic!("XDP action {other}"),
-        }
+        Fate::of(outcome.unwrap_or_else(|error| panic!("the program does not run: {error:#}")))
     }
 
     /// Lets time pass.
@@ -225,19 +219,6 @@ impl TestDirector {
         let director = self.director.as_mut().expect("it is there until the end");
         self.clock.advance(director, time);
     }
-}
-
-/// What became of a frame.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fate {
-    /// XDP_DROP
-    Dropped,
-    /// XDP_PASS, and the frame as the stack gets it.
-    Passed(Vec<u8>),
-    /// XDP_TX, and the frame that leaves by the interface that the other came in by.
-    Sent(Vec<u8>),
-    /// XDP_REDIRECT, and the frame that leaves by another interface.
-    Redirected(Vec<u8>),
 }
 
 /// The MAC address of a real server: 02:00:00:00 and the low two bytes of its IP address.

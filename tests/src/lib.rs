@@ -4,6 +4,7 @@
 //! Loading the program needs root, and without it these tests fail and say so.
 
 pub mod director;
+pub mod fate;
 pub mod frame;
 pub mod namespace;
 mod time;

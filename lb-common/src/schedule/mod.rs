@@ -109,7 +109,11 @@ pub const fn max_steps(count: u32) -> u32 {
 impl Scan {
     /// Starts a scan of a pool.
     #[inline(always)]
-    pub const fn new(kind: Kind, header: &Header, cursor: Cursor) -> Self {
+    pub const fn new(kind: Kind, header: &Header, mut cursor: Cursor) -> Self {
+        if cursor.weight == 0 {
+            // Another scheduler's memory, in the moment when a service changes to wrr.
+            cursor.weight = header.max_weight;
+        }
         Self {
             kind,
             count: header.count,

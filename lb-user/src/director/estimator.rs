@@ -20,6 +20,11 @@ struct Estimator {
 }
 
 impl Estimator {
+    /// What passed before is no rate.
+    fn starting(now: Traffic) -> Self {
+        Self { last: now, ..Self::default() }
+    }
+
     fn step(&mut self, now: Traffic) {
         let delta = now.since(&self.last);
         self.last = now;
@@ -51,14 +56,15 @@ impl Estimators {
         let (mut services, mut servers) = (HashMap::new(), HashMap::new());
         for service in model.services() {
             if let Some((_, traffic)) = tables.service(&service.id) {
-                let mut estimator = self.services.get(&service.id).copied().unwrap_or_default();
+                let mut estimator =
+                    self.services.get(&service.id).copied().unwrap_or_else(|| Estimator::starting(traffic));
                 estimator.step(traffic);
                 services.insert(service.id, estimator);
             }
             for server in &service.servers {
                 let id = (service.id, server.address, server.port);
                 if let Some((_, _, traffic)) = tables.server(&service.id, &(server.address, server.port)) {
-                    let mut estimator = self.servers.get(&id).copied().unwrap_or_default();
+                    let mut estimator = self.servers.get(&id).copied().unwrap_or_else(|| Estimator::starting(traffic));
                     estimator.step(traffic);
                     servers.insert(id, estimator);
                 }
@@ -67,9 +73,10 @@ impl Estimators {
         (self.services, self.servers) = (services, servers);
     }
 
-    /// All rates start from zero, as after `-Z`.
-    pub(super) fn clear(&mut self) {
-        *self = Self::default();
+    /// The rates of a service and its servers start from zero, as after `-Z`.
+    pub(super) fn clear(&mut self, id: &ServiceId) {
+        self.services.remove(id);
+        self.servers.retain(|(service, ..), _| service != id);
     }
 
     /// A service's rates.

@@ -28,18 +28,13 @@ impl Director {
         }
     }
 
-    /// Takes over what the last probes said, where it changes no verdict: the reason may be another one by now.
+    /// Takes over what the last probes said: the reason may be another one by now, and a verdict that could not be
+    /// acted on before may be acted on now.
     pub fn set_reports(&mut self, report: impl Fn(&Target) -> Option<Report>) {
-        for target in self.checks.keys() {
-            let id = (target.id, target.address, target.port);
-            let Some(Report { healthy, detail }) = report(target) else { continue };
-            match (healthy, self.down.get_mut(&id)) {
-                (false, Some(reason)) => *reason = detail,
-                (true, None) => {
-                    self.up.insert(id, detail);
-                }
-                // The verdict itself is on its way.
-                (true, Some(_)) | (false, None) => {}
+        let targets: Vec<_> = self.checks.keys().copied().collect();
+        for target in targets {
+            if let Some(Report { healthy, detail }) = report(&target) {
+                self.set_health(&target, healthy, detail);
             }
         }
     }

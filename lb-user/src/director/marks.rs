@@ -38,9 +38,12 @@ impl Marks {
 impl Director {
     /// Netfilter's rules are these from now on; `warnings` name what XDP cannot do of them.
     pub fn set_netfilter(&mut self, rulesets: Vec<RuleSet>, warnings: Vec<String>) {
-        self.marks.netfilter = rulesets;
         self.marks.warnings = warnings;
+        let before = std::mem::replace(&mut self.marks.netfilter, rulesets);
         self.compile_marks();
+        if self.marks.problem.is_some() {
+            self.marks.netfilter = before;
+        }
     }
 
     /// An interface has this index from now on, or is gone.

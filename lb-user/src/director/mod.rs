@@ -123,8 +123,8 @@ impl Director {
                 let ids: Vec<_> = self.model.services().map(|service| service.id).collect();
                 for id in ids.iter().filter(|each| id.is_none_or(|id| id == **each)) {
                     self.tables.zero(id);
+                    self.estimators.clear(id);
                 }
-                self.estimators.clear();
                 Ok(Response::Done)
             }
             Request::AddService { .. }

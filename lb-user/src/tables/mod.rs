@@ -41,6 +41,8 @@ pub struct Tables<M> {
     pools: Arena,
     reals: servers::Reals,
     settings: Settings,
+    /// The mark rules in force.
+    marks: Vec<MarkNode>,
 }
 
 impl<M: Maps> Tables<M> {
@@ -53,6 +55,7 @@ impl<M: Maps> Tables<M> {
             pools: Arena::new(sizes.pool_words()),
             reals: servers::Reals::new(sizes.real_slots()),
             settings: Settings::default(),
+            marks: Vec::new(),
         };
         tables.set_timeouts(&Timeouts::default());
         tables.set_sysctls(&Sysctls::default());
@@ -112,11 +115,17 @@ impl<M: Maps> Tables<M> {
         if count > MAX_MARK_NODES {
             return Err(Refusal::Full(format!("the mark rules need {count} nodes of {MAX_MARK_NODES}")));
         }
+        if nodes == self.marks {
+            return Ok(());
+        }
         let first = if self.settings.first_mark_node == 0 { MAX_MARK_NODES } else { 0 };
+        // A packet on its way may still walk through the rules before the last ones.
+        self.maps.wait_for_packets();
         self.maps.set_marks(first, nodes);
         self.settings.first_mark_node = first;
         self.settings.mark_nodes = count;
         self.maps.set_settings(&self.settings);
+        self.marks = nodes.to_vec();
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Slots of real servers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use lb_common::real_server::{self, Counts, RealServer, flags, mac_word};
@@ -50,27 +50,25 @@ pub struct Member {
 pub(super) struct Slots {
     next: u32,
     size: u32,
-    free: Vec<u32>,
+    /// The one that rested longest is taken first: a packet on its way may still know the last.
+    free: VecDeque<u32>,
 }
 
 impl Slots {
     pub(super) fn new(size: u32) -> Self {
-        Self { next: 0, size, free: Vec::new() }
+        Self { next: 0, size, free: VecDeque::new() }
     }
 
     pub(super) fn take(&mut self) -> Option<u32> {
-        if let Some(index) = self.free.pop() {
-            return Some(index);
-        }
-        let index = self.next;
-        (index < self.size).then(|| {
+        if self.next < self.size {
             self.next += 1;
-            index
-        })
+            return Some(self.next - 1);
+        }
+        self.free.pop_front()
     }
 
     pub(super) fn give(&mut self, index: u32) {
-        self.free.push(index);
+        self.free.push_back(index);
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -92,6 +92,8 @@ impl<M: Maps> Tables<M> {
         for member in &entry.members {
             let (address, port) = member.address;
             self.reals.leave(&mut self.maps, (*id, address, port), member.real, false);
+            // Its counters belong to the service that goes (`__ip_vs_update_dest`).
+            self.reals.zero(&self.maps, member.real);
         }
         self.pools.give(entry.pool.first, entry.pool.words);
         self.free_services.give(entry.index);

@@ -1,4 +1,4 @@
-//! Random commands and packets, and what must hold whatever they are.
+//! A director, what its servers must be, and what must hold.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,51 +7,15 @@ use std::time::Duration;
 use lb_common::flow::{FlowKey, Word, join_ports};
 use lb_common::tcp;
 use lb_user::health::Target;
-use lb_user::model::{Protocol, ServiceId, Sysctls};
+use lb_user::model::{Protocol, ServiceId};
 use lb_user::tables::maps::{FlowTable, Maps as _};
-use lvx_tests::director::{Fate, TestDirector, mac_of};
+use lvx_tests::director::{TestDirector, mac_of};
+use lvx_tests::fate::Fate;
 use lvx_tests::frame::{self, DIRECTOR, Packet, ROUTER, Transport, flags};
 use proptest::prelude::*;
 
-use super::with;
-
-/// What may happen. Servers are told by the last byte of their address, services by their protocol: TCP or not.
-#[derive(Clone, Debug)]
-enum Event {
-    Add { tcp: bool, server: u8, weight: u32 },
-    Delete { tcp: bool, server: u8 },
-    Edit { tcp: bool, server: u8, weight: u32 },
-    Health { tcp: bool, server: u8, healthy: bool },
-    Service { tcp: bool, scheduler: &'static str, persistent: bool },
-    Sysctls(Sysctls),
-    Wait(u16),
-    Packet { tcp: bool, client: u8, port: u16, flags: u8 },
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let (tcp, server, weight) = (any::<bool>(), 10..14u8, 0..4u32);
-    let schedulers = prop::sample::select(vec!["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf"]);
-    let bits = prop::sample::select(["S", "A", "PA", "FA", "R", "SA", "-"].map(flags).to_vec());
-    prop_oneof![
-        2 => (tcp, server.clone(), weight.clone()).prop_map(|(tcp, server, weight)| Event::Add { tcp, server, weight }),
-        1 => (tcp, server.clone()).prop_map(|(tcp, server)| Event::Delete { tcp, server }),
-        1 => (tcp, server.clone(), weight).prop_map(|(tcp, server, weight)| Event::Edit { tcp, server, weight }),
-        1 => (tcp, server, any::<bool>()).prop_map(|(tcp, server, healthy)| Event::Health { tcp, server, healthy }),
-        1 => (tcp, schedulers, any::<bool>())
-            .prop_map(|(tcp, scheduler, persistent)| Event::Service { tcp, scheduler, persistent }),
-        1 => (any::<bool>(), any::<bool>(), 0..4u32, any::<bool>()).prop_map(|(nodest, quiescent, mode, sloppy)| {
-            Event::Sysctls(Sysctls {
-                expire_nodest_conn: nodest,
-                expire_quiescent_template: quiescent,
-                conn_reuse_mode: mode,
-                sloppy_tcp: sloppy,
-            })
-        }),
-        1 => (1..400u16).prop_map(Event::Wait),
-        12 => (tcp, 1..4u8, 1..4u16, bits)
-            .prop_map(|(tcp, client, port, flags)| Event::Packet { tcp, client, port, flags }),
-    ]
-}
+use super::super::{VIP_DNS, VIP_WEB, with};
+use super::event::Event;
 
 /// A server as it must be.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +24,8 @@ struct Member {
     healthy: bool,
 }
 
-struct World {
+/// The director, and its servers.
+pub struct World {
     director: TestDirector,
     members: BTreeMap<(bool, u8), Member>,
     persistent: [bool; 2],
@@ -75,12 +40,14 @@ fn address(server: u8) -> IpAddr {
 }
 
 impl World {
-    fn new() -> Self {
+    /// Two services without servers.
+    pub fn new() -> Self {
         let director = with("ipvsadm -A -t 172.16.100.1:80 -s rr\nipvsadm -A -u 172.16.100.1:53 -s rr");
         Self { director, members: BTreeMap::new(), persistent: [false; 2] }
     }
 
-    fn happen(&mut self, event: &Event) -> Result<(), TestCaseError> {
+    /// Lets something happen, and looks at what comes of it.
+    pub fn happen(&mut self, event: &Event) -> Result<(), TestCaseError> {
         match *event {
             Event::Add { tcp, server, weight } => {
                 let done = self.command(&format!("ipvsadm -a {} -r {} -g -w {weight}", service(tcp), address(server)));
@@ -121,7 +88,7 @@ impl World {
     }
 
     fn packet(&mut self, tcp: bool, client: u8, port: u16, bits: u8) -> Result<(), TestCaseError> {
-        let vip = if tcp { super::VIP_WEB } else { super::VIP_DNS };
+        let vip = if tcp { VIP_WEB } else { VIP_DNS };
         let mut packet = Packet::udp(&format!("10.0.0.{client}:{port}"), vip);
         if tcp {
             packet.transport = Transport::Tcp(bits);
@@ -194,7 +161,7 @@ impl World {
     }
 
     /// Every server counts the connections and templates that there are.
-    fn count(&mut self) -> Result<(), TestCaseError> {
+    pub fn count(&mut self) -> Result<(), TestCaseError> {
         let tables = self.director.director().tables();
         let mut found: BTreeMap<u32, [u64; 3]> = BTreeMap::new();
         let maps = tables.maps();
@@ -210,54 +177,5 @@ impl World {
         }
         prop_assert!(found.is_empty(), "connections of nobody: {:?}", found);
         Ok(())
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
-
-    #[test]
-    fn whatever_happens(events in prop::collection::vec(event(), 1..120)) {
-        let mut world = World::new();
-        for (number, event) in events.iter().enumerate() {
-            let outcome = world.happen(event).and_then(|()| world.count());
-            prop_assert!(outcome.is_ok(), "event {}, {:?}: {}", number, event, outcome.unwrap_err());
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
-
-    #[test]
-    fn whatever_comes(
-        frames in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..120), any::<u16>()), 500),
-    ) {
-        let mut director = with(super::WEB_OF_THREE);
-        for (valid, bytes, choice) in frames {
-            // Half of them are a valid packet with some bytes changed.
-            let mut frame = Packet::tcp("10.0.0.1:1024", super::VIP_WEB, "S").with_payload(20).frame();
-            if valid {
-                for pair in bytes.chunks_exact(2).take(3) {
-                    let at = 12 + usize::from(pair[0]) % (frame.len() - 12);
-                    frame[at] = pair[1];
-                }
-            } else {
-                frame.truncate(12);
-                frame.extend([[0x08, 0x00], [0x86, 0xdd], [0x81, 0x00], [0x08, 0x06]][usize::from(choice) % 4]);
-                frame.extend(bytes);
-            }
-            match director.receive(&frame) {
-                Fate::Passed(out) => prop_assert_eq!(out, frame),
-                Fate::Sent(out) if out[..6] == ROUTER => prop_assert_ne!(out, frame),
-                Fate::Sent(out) => {
-                    prop_assert_eq!(&out[34..], &frame[34..], "only MAC addresses, TTL and checksum change");
-                    prop_assert_eq!(&out[14..22], &frame[14..22]);
-                    prop_assert_eq!(out[22], frame[22] - 1);
-                    prop_assert_eq!(&out[26..34], &frame[26..34]);
-                }
-                fate @ (Fate::Dropped | Fate::Redirected(_)) => prop_assert!(false, "{:02x?}", fate),
-            }
-        }
     }
 }

@@ -10,7 +10,8 @@ use lb_user::api::client::Client;
 use lb_user::api::{Request, Response};
 use xtask::lab::Arms;
 
-use crate::network::director::{Director, Setup};
+use crate::network::director::Director;
+use crate::network::setup::Setup;
 
 /// More than the daemon takes at a time.
 const CLIENTS: usize = 200;

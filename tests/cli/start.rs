@@ -3,7 +3,8 @@
 use anyhow::Result;
 use xtask::lab::Arms;
 
-use crate::network::director::{Director, Setup};
+use crate::network::director::Director;
+use crate::network::setup::Setup;
 
 /// A start that must fail with these words.
 fn refused(director: &Director, line: &str, words: &str) -> Result<()> {

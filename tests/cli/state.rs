@@ -5,7 +5,8 @@ use std::fs;
 use anyhow::Result;
 use xtask::lab::Arms;
 
-use crate::network::director::{Director, Setup};
+use crate::network::director::Director;
+use crate::network::setup::Setup;
 
 #[test]
 fn services_and_timeouts_survive_a_restart_and_a_kill() -> Result<()> {

@@ -7,7 +7,8 @@ use anyhow::Result;
 use xtask::lab::{Answer, Arms};
 use xtask::wait;
 
-use crate::network::director::{Director, Setup};
+use crate::network::director::Director;
+use crate::network::setup::Setup;
 
 const LIMIT: Duration = Duration::from_secs(5);
 

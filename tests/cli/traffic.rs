@@ -68,8 +68,8 @@ fn connections_and_templates_are_listed_with_state_and_expiry() -> Result<()> {
     let director = Director::one_arm()?;
     let _echo = Echo::start(&director.lab, "r1", &VIPS, &[7])?;
     director.does(&[
-        "ipvsadm --set 600 60 120",
-        "ipvsadm -A -t 172.16.100.1:0 -s rr -p 300",
+        "ipvsadm --set 610 60 130",
+        "ipvsadm -A -t 172.16.100.1:0 -s rr -p 310",
         "ipvsadm -a -t 172.16.100.1:0 -r 172.16.100.10",
         "ipvsadm -A -u 172.16.100.1:7 -s rr",
         "ipvsadm -a -u 172.16.100.1:7 -r 172.16.100.10",
@@ -86,9 +86,9 @@ fn connections_and_templates_are_listed_with_state_and_expiry() -> Result<()> {
     rows.sort_unstable();
     assert_eq!(rows.len(), 3, "{listed}");
     for (row, expected) in rows.iter().zip([
-        ["TCP", "04:", "ASSURED", "172.16.100.60:0", "172.16.100.1:0", "172.16.100.10:0"],
-        ["TCP", "09:", "ESTABLISHED", "172.16.100.60:", "172.16.100.1:7", "172.16.100.10:7"],
-        ["UDP", "01:", "UDP", "172.16.100.60:", "172.16.100.1:7", "172.16.100.10:7"],
+        ["TCP", "05:", "ASSURED", "172.16.100.60:0", "172.16.100.1:0", "172.16.100.10:0"],
+        ["TCP", "10:", "ESTABLISHED", "172.16.100.60:", "172.16.100.1:7", "172.16.100.10:7"],
+        ["UDP", "02:", "UDP", "172.16.100.60:", "172.16.100.1:7", "172.16.100.10:7"],
     ]) {
         let fits = row.iter().zip(expected).all(|(word, expected)| word.starts_with(expected));
         assert!(fits && row.len() == expected.len(), "{row:?} is not {expected:?}");

@@ -4,86 +4,23 @@ use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use lb_user::api::{ServerEntry, Status};
-use xtask::lab::{Arms, Client, Lab, NginxSpec, Options, down};
-use xtask::{wait, workspace};
+use lb_user::api::{NeighbourState, ServerEntry, Status};
+use xtask::lab::{Arms, Client, Lab, NginxSpec};
+use xtask::wait;
 
-/// Time to load the packet program on a busy machine.
-const START: Duration = Duration::from_secs(60);
+use super::setup::Setup;
 
 /// Small tables: the program starts and sweeps faster.
 const SIZES: &str = "\n[sizes]\nconnections = 16384\ntemplates = 4096\nservices = 64\nreal_servers = 256\n";
 
-/// What a lab is to be like.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// Its shape.
-    pub arms: Arms,
-    /// The config file, but `[sizes]`.
-    pub config: String,
-    /// Words after `lvx run`.
-    pub arguments: Vec<&'static str>,
-}
+/// Time to load the packet program on a busy machine.
+const START: Duration = Duration::from_secs(60);
 
-impl Setup {
-    /// A lab of this shape, balanced on the clients' side, with an empty config.
-    pub fn new(arms: Arms) -> Self {
-        Self { arms, config: String::new(), arguments: vec!["--interface", "eth0"] }
-    }
-
-    /// The same with this config file.
-    pub fn config(mut self, text: &str) -> Self {
-        text.clone_into(&mut self.config);
-        self
-    }
-
-    /// The same with these words after `lvx run`.
-    pub fn arguments(mut self, words: &[&'static str]) -> Self {
-        words.clone_into(&mut self.arguments);
-        self
-    }
-
-    /// Makes the lab and starts `lvx`.
-    pub fn up(self) -> Result<Director> {
-        let director = self.stopped()?;
-        director.start()?;
-        Ok(director)
-    }
-
-    /// Makes the lab.
-    pub fn stopped(self) -> Result<Director> {
-        static LABS: AtomicU32 = AtomicU32::new(0);
-        ensure!(workspace::lvx().exists(), "lvx is not built: cargo xtask build");
-        remove_orphans();
-        let name = format!("t{}-{}", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed));
-        let lab = Lab::up(&Options { name, arms: self.arms })?;
-        let director = Director { lab, arms: self.arms, arguments: self.arguments, process: Cell::new(None) };
-        director.configure(&self.config)?;
-        Ok(director)
-    }
-}
-
-/// Takes down what test programs left behind that were killed.
-fn remove_orphans() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        for entry in fs::read_dir("/run").into_iter().flatten().flatten() {
-            let file = entry.file_name().to_string_lossy().into_owned();
-            let Some(name) = file.strip_prefix("lvx-lab-") else { continue };
-            let process = name.strip_prefix('t').and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
-            if process.is_some_and(|process| !PathBuf::from(format!("/proc/{process}")).exists())
-                && let Err(error) = down(name)
-            {
-                eprintln!("lab {name}: {error:#}");
-            }
-        }
-    });
-}
+/// Time to resolve real servers, or to find out that there are none.
+const NEIGHBOURS: Duration = Duration::from_secs(5);
 
 /// What a command line did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +45,11 @@ pub struct Director {
 }
 
 impl Director {
+    /// In a lab where it does not run yet; `arguments` are words after `lvx run`.
+    pub(super) fn new(lab: Lab, arms: Arms, arguments: Vec<&'static str>) -> Self {
+        Self { lab, arms, arguments, process: Cell::new(None) }
+    }
+
     /// One LAN, an empty config.
     pub fn one_arm() -> Result<Self> {
         Setup::new(Arms::One).up()
@@ -185,7 +127,8 @@ impl Director {
         })
     }
 
-    /// Runs command lines on the director, all of which must work; gives what they print.
+    /// Runs command lines on the director, all of which must work; gives what they print. Returns when `lvx` knows the
+    /// way to the real servers that they add.
     pub fn does(&self, lines: &[&str]) -> Result<String> {
         let mut printed = String::new();
         for line in lines {
@@ -194,6 +137,13 @@ impl Director {
                 bail!("{line}: {ran:?}");
             }
             printed.push_str(&ran.stdout);
+        }
+        if lines.iter().any(|line| line.starts_with("ipvsadm -a")) {
+            self.until("the real servers' MAC addresses are known", NEIGHBOURS, |status| {
+                let servers = status.services.iter().flat_map(|service| &service.servers);
+                let resolving = NeighbourState::Unresolved { reason: "resolving".to_owned() };
+                Ok(servers.map(|entry| &entry.neighbour).all(|neighbour| *neighbour != resolving))
+            })?;
         }
         Ok(printed)
     }
@@ -246,6 +196,10 @@ impl Drop for Director {
     fn drop(&mut self) {
         // Shown where the test fails.
         eprintln!("lvx said:\n{}", self.log());
+        match self.sh("lvx status") {
+            Ok(ran) => eprintln!("lvx status:\n{}{}", ran.stdout, ran.stderr),
+            Err(error) => eprintln!("lvx status: {error:#}"),
+        }
     }
 }
 

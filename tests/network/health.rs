@@ -6,8 +6,9 @@ use anyhow::Result;
 use lb_user::api::Health;
 use xtask::lab::{Answer, Arms, NginxSpec};
 
-use super::director::{Director, Setup, find_server};
+use super::director::{Director, find_server};
 use super::echo::Echo;
+use super::setup::Setup;
 
 const LIMIT: Duration = Duration::from_secs(5);
 

@@ -7,7 +7,8 @@ use lb_user::api::{InterfaceStatus, Status};
 use xtask::lab::{Answer, Arms, Client};
 use xtask::wait;
 
-use super::director::{Director, Setup};
+use super::director::Director;
+use super::setup::Setup;
 
 const LIMIT: Duration = Duration::from_secs(5);
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use xtask::lab::{Answer, Arms, Client};
 
-use super::director::{Director, Setup};
+use super::director::Director;
+use super::setup::Setup;
 
 /// LVX follows netfilter within 2 s; the rest is the test's own way of looking.
 const FOLLOWED: Duration = Duration::from_millis(2500);

@@ -13,5 +13,6 @@ mod persistence;
 mod ping;
 mod removal;
 mod ring_changes;
+pub mod setup;
 pub mod talk;
 mod who_decides;

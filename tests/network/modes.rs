@@ -3,7 +3,8 @@
 use anyhow::Result;
 use xtask::lab::{Answer, Arms};
 
-use super::director::{Director, Setup};
+use super::director::Director;
+use super::setup::Setup;
 
 /// What the kernel says of XDP on an interface: `xdp` is native, `xdpgeneric` generic.
 fn attached(director: &Director, interface: &str) -> Result<String> {

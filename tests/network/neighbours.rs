@@ -6,9 +6,10 @@ use anyhow::Result;
 use lb_user::api::NeighbourState;
 use xtask::lab::{Answer, Arms, VIPS};
 
-use super::director::{Director, Setup, find_server};
+use super::director::{Director, find_server};
 use super::echo::Echo;
 use super::ping;
+use super::setup::Setup;
 use super::talk::{TcpFlow, UdpFlow};
 
 const NEW_MAC: &str = "02:00:00:00:00:77";

@@ -6,9 +6,10 @@ use anyhow::Result;
 use xtask::lab::{Answer, VIPS};
 
 use super::arrivals::Arrivals;
-use super::director::{Director, Setup};
+use super::director::Director;
 use super::echo::Echo;
 use super::ping;
+use super::setup::Setup;
 use super::talk::TcpFlow;
 
 const DIRECTOR: [&str; 2] = ["172.16.100.2", "2001:db8:100::2"];

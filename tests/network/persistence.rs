@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::Result;
 use xtask::lab::{Answer, Arms, Client};
 
-use super::director::{Director, Setup};
+use super::director::Director;
 use super::echo::Echo;
+use super::setup::Setup;
 use super::talk::{UdpFlow, vip};
 
 /// LVX follows netfilter within 2 s.

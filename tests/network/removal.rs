@@ -6,8 +6,9 @@ use anyhow::Result;
 use xtask::lab::{Answer, VIPS};
 
 use super::arrivals::Arrivals;
-use super::director::{Director, Setup};
+use super::director::Director;
 use super::echo::Echo;
+use super::setup::Setup;
 use super::talk::{TcpFlow, UdpFlow};
 
 /// A client that is told so need not wait for a timeout.

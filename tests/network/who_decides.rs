@@ -7,8 +7,9 @@ use anyhow::{Context as _, Result};
 use xtask::lab::{Answer, Arms, Client, NginxSpec, VIPS};
 use xtask::wait;
 
-use super::director::{Director, Setup};
+use super::director::Director;
 use super::echo::Echo;
+use super::setup::Setup;
 use super::talk::{TcpFlow, UdpFlow};
 
 /// Both services look at the web server on port 80, which can be ended while the others go on.

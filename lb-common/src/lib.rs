@@ -48,9 +48,9 @@ pub mod maps {
     pub const TEMPLATES: &str = "TEMPLATES";
     /// Array of [`crate::marks::MarkNode`].
     pub const MARKS: &str = "MARKS";
-    /// Per-CPU array of [`crate::service::Traffic`] by service index.
+    /// Array of [`crate::service::Traffic`]: a part for each CPU, in it by service index.
     pub const SERVICE_STATS: &str = "SERVICE_STATS";
-    /// Per-CPU array of [`crate::service::Traffic`] by real server index.
+    /// Array of [`crate::service::Traffic`]: a part for each CPU, in it by real server index.
     pub const REAL_STATS: &str = "REAL_STATS";
     /// Per-CPU array of packets by [`crate::reason::Reason`].
     pub const REASONS: &str = "REASONS";

@@ -100,6 +100,7 @@ async fn a_transition_that_nobody_heard_of_is_found_again() {
     sender.try_send(other.clone()).expect("room for one");
     let mut checker = Checker::new(sender);
     checker.set(vec![(target(10), check(address))]);
+    // The clock is paused: a minute of checks passes at once.
     tokio::time::sleep(Duration::from_secs(60)).await;
     let report = checker.report(&target(10)).expect("a report");
     assert!(report.healthy, "reported out although no event has said so");

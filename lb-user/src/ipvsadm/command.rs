@@ -8,7 +8,7 @@ use super::names::Transport;
 use super::options::{Kind, Method, Verb};
 use super::service_words::Target;
 use crate::api::Request;
-use crate::model::{ForwardingMethod, Protocol, RealServer, SchedulerKind, Service, ServiceId};
+use crate::model::{ForwardingMethod, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceId};
 
 /// Schedulers of IPVS that the model may lack.
 const IPVS_SCHEDULERS: [&str; 14] =
@@ -112,6 +112,10 @@ fn service(entry: &Entry) -> Result<Command, Failure> {
         persistence: words.persistence,
         netmask: words.netmask,
         one_packet: words.one_packet,
+        scheduler_flags: words
+            .flag_names()
+            .filter_map(|name| SchedulerFlags::named(scheduler, name))
+            .fold(SchedulerFlags::default(), SchedulerFlags::and),
         servers: Vec::new(),
     };
     Ok(Command::Change(if adds { Request::AddService { service } } else { Request::EditService { service } }))
@@ -135,10 +139,7 @@ fn scheduler(entry: &Entry) -> Result<SchedulerKind, Failure> {
     } else if !engine.is_empty() {
         return Err(not_found());
     }
-    match words.flag_names().next() {
-        Some(flag) => Err(Failure::not_built(format_args!("the scheduler flag `{flag}'"))),
-        None => Ok(scheduler),
-    }
+    Ok(scheduler)
 }
 
 fn server(entry: &Entry) -> Result<Command, Failure> {

@@ -4,15 +4,16 @@
 //! A file of `recorded/` is one run that starts with an empty table: `$` a command line, `<` a line of its standard
 //! input, `1` and `2` lines of its standard output and error, `=` its exit status unless that is 0. Words and input
 //! have the escapes of `printf %b`; `''` is an empty word, and `·` a blank at the end of a line. The names that the
-//! machine knew are in `hosts` and `services`.
+//! machine knew are in `hosts` and `services`. In `recorded/traffic` there was traffic.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::names::{Names, Transport};
-use super::super::{Output, run_with_names};
+use super::super::{Output, order, run_with_names};
 use super::fake::Fake;
+use crate::api::{ConnectionEntry, Counters, Rates, Refusal};
 
 /// Words of command lines that ask for what LVX does not have.
 const LACKING: [&str; 7] = ["-i", "-m", "-gi", "-im", "--sctp-service", "--start-daemon", "--stop-daemon"];
@@ -152,22 +153,23 @@ fn is_refused_by_name(step: &Step, output: &Output) -> bool {
         && step.line.split(' ').any(asks)
 }
 
-#[test]
-fn every_recorded_line_is_reproduced() {
+/// Replays the files of a directory, each after `prepare` had a look at it, and shows where LVX prints something else.
+fn replay(directory: &Path, prepare: fn(&mut Fake, &[Step])) {
     let names = Files::read();
-    let mut files: Vec<PathBuf> = fs::read_dir(directory()).expect("recordings").flatten().map(|e| e.path()).collect();
+    let entries = fs::read_dir(directory).expect("recordings");
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "txt"));
-    files.sort();
     assert!(!files.is_empty(), "there are no recordings");
     let mut differences = Vec::new();
     for file in files {
-        let text = fs::read_to_string(&file).expect("a recording can be read");
+        let steps = steps(&fs::read_to_string(&file).expect("a recording can be read"));
         let mut fake = Fake::default();
-        for step in steps(&text) {
+        for step in &steps {
+            prepare(&mut fake, &steps);
             let mut words = words(&step.line);
             let program = words.remove(0);
             let output = run_with_names(&program, &words, &mut step.input.as_slice(), &mut fake, &names);
-            if output != step.output && !is_refused_by_name(&step, &output) {
+            if output != step.output && !is_refused_by_name(step, &output) {
                 differences.push(format!(
                     "{}: {}\nreal {:#?}\nLVX {output:#?}",
                     file.display(),
@@ -178,4 +180,70 @@ fn every_recorded_line_is_reproduced() {
         }
     }
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+}
+
+#[test]
+fn every_recorded_line_is_reproduced() {
+    replay(&directory(), |_, _| {});
+}
+
+#[test]
+fn the_tables_of_real_traffic_are_reproduced() {
+    replay(&directory().join("traffic"), count);
+}
+
+/// Lets the table have counted what the real one had: what it printed of it exactly, and in numbers.
+fn count(fake: &mut Fake, steps: &[Step]) {
+    let printed = |options: &str| -> Vec<Vec<&str>> {
+        let shown = steps.iter().find(|step| step.line == format!("ipvsadm {options}"));
+        shown
+            .map(|step| step.output.stdout.lines().map(|line| line.split_whitespace().collect()).collect())
+            .unwrap_or_default()
+    };
+    let mut lines = printed("-Ln --stats --exact").into_iter().zip(printed("-Ln --rate --exact")).skip(3);
+    let entries: Vec<_> = order::services(&fake.services).into_iter().cloned().collect();
+    for entry in entries {
+        let Some((totals, rates)) = lines.next() else { break };
+        let service = fake.find(entry.service.id, Refusal::NoSuchService).expect("it is listed");
+        (service.counters, service.rates) = (counters(&totals), per_second(&rates));
+        for server in &mut service.servers {
+            let (totals, rates) = lines.next().expect("a line for the server");
+            (server.counters, server.rates) = (counters(&totals), per_second(&rates));
+        }
+    }
+    fake.connections = printed("-Lnc").iter().skip(2).map(|line| connection(line)).collect();
+}
+
+fn counters(line: &[&str]) -> Counters {
+    let [connections, packets, _, bytes, _] = numbers(line);
+    Counters { connections, packets, bytes }
+}
+
+fn per_second(line: &[&str]) -> Rates {
+    let [connections, packets, _, bytes, _] = numbers(line);
+    Rates { connections, packets, bytes }
+}
+
+fn numbers(line: &[&str]) -> [u64; 5] {
+    let numbers = line.last_chunk().expect("five numbers");
+    numbers.map(|number| number.parse().expect("a number"))
+}
+
+fn connection(line: &[&str]) -> ConnectionEntry {
+    let [protocol, expires, state, client, virtual_address, destination] = *line else { panic!("{line:?}") };
+    let (minutes, seconds) = expires.split_once(':').expect("minutes and seconds");
+    let [minutes, seconds] = [minutes, seconds].map(|number| number.parse::<u64>().expect("a number"));
+    let socket = |text: &str| text.parse().expect("address and port");
+    ConnectionEntry {
+        protocol: match protocol {
+            "TCP" => 6,
+            "UDP" => 17,
+            _ => 0,
+        },
+        expires: 60 * minutes + seconds,
+        state: state.to_owned(),
+        client: socket(client),
+        virtual_address: socket(virtual_address),
+        destination: socket(destination),
+    }
 }

@@ -64,7 +64,7 @@ const BAD_SERVICES: &[(&str, &str)] = &[
     ),
     (
         "mark = 8\nscheduler = \"sh\"\nscheduler_flags = [\"mh-port\"]",
-        "4: service.scheduler_flags: \"mh-port\" is not one of sh-fallback, sh-port; did you mean \"sh-port\"?",
+        "4: service.scheduler_flags: \"mh-port\" is not one of sh-fallback, sh-port",
     ),
     ("mark = 8\nnetmask = \"255.255.255\"", "3: service.netmask: \"255.255.255\" is not an IPv4 netmask"),
     ("mark = 8\nnetmask = 24", "3: service.netmask: 24 is a whole number, not an IPv4 netmask"),

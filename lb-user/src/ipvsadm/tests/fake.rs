@@ -42,6 +42,7 @@ impl Backend for Fake {
             },
             Request::Connections => Response::Connections { connections: self.connections.clone() },
             Request::Timeouts => Response::Timeouts { timeouts: self.timeouts },
+            Request::Sysctls => Response::Sysctls { sysctls: Vec::new() },
             Request::Status => Response::Status { status: Box::default() },
             Request::AddService { .. }
             | Request::EditService { .. }
@@ -51,6 +52,7 @@ impl Backend for Fake {
             | Request::EditServer { .. }
             | Request::DeleteServer { .. }
             | Request::Zero { .. }
+            | Request::SetSysctls { .. }
             | Request::SetTimeouts { .. } => match self.change(request) {
                 Ok(()) => Response::Done,
                 Err(refusal) => Response::Refused { refusal },
@@ -103,7 +105,12 @@ impl Fake {
                     udp: unless_zero(timeouts.udp, kept.udp),
                 };
             }
-            Request::List { .. } | Request::Connections | Request::Timeouts | Request::Status => {}
+            Request::List { .. }
+            | Request::Connections
+            | Request::Timeouts
+            | Request::SetSysctls { .. }
+            | Request::Sysctls
+            | Request::Status => {}
         }
         Ok(())
     }

@@ -208,7 +208,7 @@ pub enum Refused {
     #[error("unknown sysctl {0}; `lvx sysctl` lists all")]
     Unknown(String),
     /// The value is out of range.
-    #[error("{name}: {value} is out of range: {least}..={most}")]
+    #[error("{name}: `{value}` is not a whole number in {least}..={most}")]
     OutOfRange {
         /// The name, with what stands before it.
         name: String,
@@ -360,8 +360,8 @@ mod tests {
     #[test]
     fn one_bad_value_and_nothing_is_set() {
         for (name, value, words) in [
-            ("drop_packet", 4, "net.ipv4.vs.drop_packet: 4 is out of range: 0..=3"),
-            ("template_rearm", 0, "lvx.template_rearm: 0 is out of range: 1..=2147483"),
+            ("drop_packet", 4, "net.ipv4.vs.drop_packet: `4` is not a whole number in 0..=3"),
+            ("template_rearm", 0, "lvx.template_rearm: `0` is not a whole number in 1..=2147483"),
             ("sloppy", 1, "unknown sysctl sloppy; `lvx sysctl` lists all"),
         ] {
             let refused = Sysctls::default().with([("sloppy_tcp", 1), (name, value)]);

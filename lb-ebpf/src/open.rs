@@ -10,7 +10,7 @@ use lb_common::{table, tcp};
 use crate::connections::{self, Connections};
 use crate::flows::{self, Slot};
 use crate::parse::Packet;
-use crate::{classify, pipeline, reals, schedule, settings, stats, templates};
+use crate::{classify, drop_packet, pipeline, reals, schedule, settings, stats, templates};
 
 const FTP: u16 = 21u16.to_be();
 /// A server's end of an FTP data connection: never scheduled (`ip_vs_schedule`).
@@ -53,10 +53,13 @@ extern "C" fn lvx_open(packet: *const Packet, hash: u64, now: u64) -> u64 {
 #[inline(always)]
 fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> {
     let settings = settings::get()?;
+    let Some(service) = classify::service(packet, settings) else { return Ok(None) };
+    if may_open(packet, settings) && drop_packet::drops(settings) {
+        return Err(Reason::DropPacket);
+    }
     if packet.key.source_port() == FTP_DATA {
         return Ok(None);
     }
-    let Some(service) = classify::service(packet, settings) else { return Ok(None) };
     match open_for(service, packet, hash, settings, now) {
         Ok(chosen) => Ok(Some(chosen)),
         // `ip_vs_leave`: behind what may be FTP's data port may be another program of the director.

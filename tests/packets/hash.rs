@@ -4,7 +4,7 @@ use lb_user::dataplane::Sizes;
 use lb_user::model::SchedulerKind;
 use lvx_tests::director::TestDirector;
 use lvx_tests::fate::Fate;
-use lvx_tests::frame::{ROUTER, Packet};
+use lvx_tests::frame::{Packet, ROUTER};
 
 use super::expect::change;
 use super::*;

@@ -1,6 +1,7 @@
 //! Golden packets: a sentence, a frame, and what must become of it, to the byte; and every counter that moves.
 
 mod counters;
+mod drop_entry;
 mod edits;
 mod expect;
 mod forms;
@@ -12,6 +13,7 @@ mod persistence;
 mod random;
 mod reuse;
 mod servers;
+mod sysctls;
 mod tcp;
 mod thresholds;
 mod unclaimed;

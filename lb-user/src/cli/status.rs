@@ -25,6 +25,13 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
     for service in &status.services {
         write_service(out, service)?;
     }
+    let set: Vec<_> = status.sysctls.iter().filter(|sysctl| sysctl.value != sysctl.default).collect();
+    if !set.is_empty() {
+        writeln!(out, "\nSYSCTLS that are not at their default")?;
+        for sysctl in set {
+            writeln!(out, "{} = {}", sysctl.name, sysctl.value)?;
+        }
+    }
     if !status.mark_rules.is_empty() {
         writeln!(out, "\nMARK RULES, the last that matches wins")?;
         for rule in &status.mark_rules {
@@ -95,7 +102,7 @@ fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{InterfaceStatus, ReasonCount, TableFill};
+    use crate::api::{InterfaceStatus, ReasonCount, SysctlEntry, TableFill};
 
     #[test]
     fn what_is_wrong_comes_first_and_what_never_happened_is_left_out() {
@@ -110,6 +117,9 @@ mod tests {
                 mac: "02:00:00:00:00:01".into(),
                 up: true,
             }],
+            sysctls: [("net.ipv4.vs.drop_entry", 1), ("net.ipv4.vs.drop_packet", 0)]
+                .map(|(name, value)| SysctlEntry { name: name.into(), value, default: 0 })
+                .into(),
             reasons: vec![reason("fragment", 3), reason("vlan", 0)],
             tables: vec![TableFill { table: "connections".into(), used: 1, size: 2 }],
             warnings: vec!["a warning".into()],
@@ -119,6 +129,7 @@ mod tests {
         assert!(text.starts_with("lvx 1.0, up 1 h 1 min\n! a warning\n"), "{text}");
         assert!(text.contains("eth0             native    up     02:00:00:00:00:01"), "{text}");
         assert!(text.contains("fragment                3            a meaning"), "{text}");
-        assert!(!text.contains("vlan"), "{text}");
+        assert!(text.contains("\nnet.ipv4.vs.drop_entry = 1\n"), "{text}");
+        assert!(!text.contains("vlan") && !text.contains("drop_packet"), "{text}");
     }
 }

@@ -3,20 +3,28 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{RealServer, Service, ServiceId, Timeouts};
+use super::sysctls::Refused;
+use super::{RealServer, Service, ServiceId, Sysctls, Timeouts};
 use crate::api::{Refusal, Request};
 
-/// Services with their servers, and timeouts.
+/// Services with their servers, timeouts, and sysctls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
     services: BTreeMap<ServiceId, Service>,
     timeouts: Timeouts,
+    sysctls: Sysctls,
 }
 
 impl Model {
-    /// A model of these services.
+    /// A model of these services, with the default sysctls.
     pub fn new(services: impl IntoIterator<Item = Service>, timeouts: Timeouts) -> Self {
-        Self { services: services.into_iter().map(|service| (service.id, service)).collect(), timeouts }
+        let services = services.into_iter().map(|service| (service.id, service)).collect();
+        Self { services, timeouts, sysctls: Sysctls::default() }
+    }
+
+    /// The same with other sysctls.
+    pub fn with_sysctls(self, sysctls: Sysctls) -> Self {
+        Self { sysctls, ..self }
     }
 
     /// The services.
@@ -32,6 +40,11 @@ impl Model {
     /// The timeouts.
     pub fn timeouts(&self) -> Timeouts {
         self.timeouts
+    }
+
+    /// The sysctls, as they were set.
+    pub fn sysctls(&self) -> &Sysctls {
+        &self.sysctls
     }
 
     /// A server of a service.
@@ -52,14 +65,16 @@ impl Model {
             | Request::DeleteServer { id, .. } => self.services.get_key_value(id),
             Request::Flush => return self.clone(),
             Request::SetTimeouts { .. }
+            | Request::SetSysctls { .. }
             | Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
             | Request::Timeouts
+            | Request::Sysctls
             | Request::Status => None,
         };
         let services = services.into_iter().map(|(id, service)| (*id, service.clone())).collect();
-        Self { services, timeouts: self.timeouts }
+        Self { services, timeouts: self.timeouts, sysctls: self.sysctls }
     }
 
     /// Whether a change can be made. Questions always can.
@@ -98,12 +113,17 @@ impl Model {
                 self.defined(id)?;
                 self.server(id, *address, *port).map(|_| ()).ok_or(Refusal::NoSuchServer)
             }
+            Request::SetSysctls { values } => match self.sysctls_with(values) {
+                Ok(_) => Ok(()),
+                Err(refused) => Err(Refusal::Other(refused.to_string())),
+            },
             Request::Flush
             | Request::SetTimeouts { .. }
             | Request::Zero { id: None }
             | Request::List { id: None }
             | Request::Connections
             | Request::Timeouts
+            | Request::Sysctls
             | Request::Status => Ok(()),
         }
     }
@@ -141,12 +161,36 @@ impl Model {
                 }
             }
             Request::SetTimeouts { timeouts } => self.timeouts = merge(self.timeouts, *timeouts),
+            Request::SetSysctls { values } => {
+                if let Ok(sysctls) = self.sysctls_with(values) {
+                    self.sysctls = sysctls;
+                }
+            }
             Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
             | Request::Timeouts
+            | Request::Sysctls
             | Request::Status => {}
         }
+    }
+
+    /// Whether the weight of a server that is typed in is one that `ipvsadm` takes (`weight_limit`). Not part of
+    /// [`Self::check`]: what has a higher weight already keeps it, across restarts too.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check_weight(&self, request: &Request) -> Result<(), Refusal> {
+        if let Request::AddServer { server, .. } | Request::EditServer { server, .. } = request
+            && server.weight > self.sysctls.weight_limit
+        {
+            return Err(Refusal::Weight);
+        }
+        Ok(())
+    }
+
+    fn sysctls_with(&self, values: &BTreeMap<String, u32>) -> Result<Sysctls, Refused> {
+        self.sysctls.with(values.iter().map(|(name, value)| (name.as_str(), *value)))
     }
 
     fn must_exist(&self, id: &ServiceId) -> Result<(), Refusal> {

@@ -98,6 +98,7 @@ impl<M: Maps> Tables<M> {
         }
         self.pools.give(entry.pool.first, entry.pool.words);
         self.free_services.give(entry.index);
+        self.flush_due |= self.sysctls.expire_nodest_conn;
         self.count_served(id, false);
         Ok(())
     }
@@ -154,6 +155,7 @@ impl<M: Maps> Tables<M> {
         let removed = u32::try_from(position).map_err(|_too_large| Refusal::Invalid)?;
         self.publish(*id, kind, members, Change::Removed(removed))?;
         self.reals.leave(&mut self.maps, (*id, server.0, server.1), member.real, failed);
+        self.flush_due |= self.sysctls.expire_nodest_conn;
         Ok(())
     }
 

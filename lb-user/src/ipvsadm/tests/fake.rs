@@ -40,6 +40,7 @@ impl Backend for Fake {
             },
             Request::Connections => Response::Connections { connections: self.connections.clone() },
             Request::Timeouts => Response::Timeouts { timeouts: self.timeouts },
+            Request::Sysctls => Response::Sysctls { sysctls: Vec::new() },
             Request::Status => Response::Status { status: Box::default() },
             Request::AddService { .. }
             | Request::EditService { .. }
@@ -49,6 +50,7 @@ impl Backend for Fake {
             | Request::EditServer { .. }
             | Request::DeleteServer { .. }
             | Request::Zero { .. }
+            | Request::SetSysctls { .. }
             | Request::SetTimeouts { .. } => match self.change(&request) {
                 Ok(()) => Response::Done,
                 Err(refusal) => Response::Refused { refusal },

@@ -66,6 +66,7 @@ fn every_command_changes_what_it_says_and_nothing_when_it_is_refused() -> Result
         ("ipvsadm -a -t 172.16.100.1:81 -r 172.16.100.10 -m", 255, "LVX forwards by direct routing only"),
         ("ipvsadm -a -t 172.16.100.1:81 -r 172.16.100.10 -i", 255, "LVX forwards by direct routing only"),
         ("ipvsadm -a -t 172.16.100.1:81 -r 2001:db8:100::10 -g", 2, "Different address family"),
+        ("ipvsadm -A -t [::ffff:172.16.100.1]:80", 255, "LVX has no IPv4-mapped IPv6 addresses"),
         ("ipvsadm -A -t 172.16.100.1:0", 2, "Zero port specified for non-persistent service"),
         ("ipvsadm -A -t 172.16.100.1:99999", 2, "illegal virtual server address[:port] specified"),
         ("ipvsadm -L -t 172.16.100.1:82", 1, "No such service"),

@@ -24,8 +24,10 @@ pub struct RealServer {
     pub upper_threshold: u32,
     /// Below this many it is not any more; 0 is three quarters of the upper threshold.
     pub lower_threshold: u32,
+    /// Index of the word of its block in the pools ([`crate::schedule::blocks`]); 0 is none.
+    pub summary: u64,
     /// Unused, 0.
-    pub reserved: [u32; 4],
+    pub reserved: [u32; 2],
 }
 
 /// Bits of [`RealServer::flags`].

@@ -34,6 +34,8 @@ pub mod flags {
     pub const SERVES_EVERY_PORT: u32 = 32;
     /// There is a service on TCP's port 21: only then are data ports looked for.
     pub const SERVES_FTP: u32 = 64;
+    /// lc, wlc, lblc and lblcr count active connections 256 times, as kernels before 6.1.183 do, not 257 times.
+    pub const CLASSIC_OVERHEAD: u32 = 128;
 }
 
 /// Seconds that a template lives on when it expires while it still controls connections

@@ -3,6 +3,7 @@
 //! A scheduler is a [`Scan`] over the members of a service, newest first: a machine that looks at one member a
 //! step. The XDP program drives it by `bpf_loop`, the host by a plain loop; the decisions are the same code.
 
+pub mod blocks;
 mod least;
 pub mod pool;
 mod round;
@@ -107,9 +108,9 @@ pub const fn max_steps(count: u32) -> u32 {
 }
 
 impl Scan {
-    /// Starts a scan of a pool.
+    /// Starts a scan of a pool; `classic` is [`crate::settings::flags::CLASSIC_OVERHEAD`].
     #[inline(always)]
-    pub const fn new(kind: Kind, header: &Header, mut cursor: Cursor) -> Self {
+    pub const fn new(kind: Kind, header: &Header, mut cursor: Cursor, classic: bool) -> Self {
         if cursor.weight == 0 {
             // Another scheduler's memory, in the moment when a service changes to wrr.
             cursor.weight = header.max_weight;
@@ -120,7 +121,7 @@ impl Scan {
             seen: header.zero,
             cursor,
             round: round::Round::new(header, cursor),
-            least: least::Least::new(header),
+            least: least::Least::new(kind, header, classic),
         }
     }
 

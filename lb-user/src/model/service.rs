@@ -263,10 +263,19 @@ pub struct Sysctls {
     pub conn_reuse_mode: u32,
     /// Any TCP packet but a reset may open a connection.
     pub sloppy_tcp: bool,
+    /// lc, wlc, lblc and lblcr count connections as kernels before 6.1.183 do: active ones 256 times, not 257 times.
+    #[serde(default)]
+    pub classic_overhead: bool,
 }
 
 impl Default for Sysctls {
     fn default() -> Self {
-        Self { expire_nodest_conn: false, expire_quiescent_template: false, conn_reuse_mode: 1, sloppy_tcp: false }
+        Self {
+            expire_nodest_conn: false,
+            expire_quiescent_template: false,
+            conn_reuse_mode: 1,
+            sloppy_tcp: false,
+            classic_overhead: false,
+        }
     }
 }

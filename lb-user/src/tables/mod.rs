@@ -88,13 +88,18 @@ impl<M: Maps> Tables<M> {
     /// IPVS' sysctls.
     pub fn set_sysctls(&mut self, sysctls: &Sysctls) {
         let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+        let before = self.settings.flags & flags::CLASSIC_OVERHEAD;
         let serves = SERVED.into_iter().fold(0, |all, bit| all | self.settings.flags & bit);
         self.settings.flags = serves
             | bit(sysctls.expire_nodest_conn, flags::EXPIRE_NODEST_CONN)
             | bit(sysctls.expire_quiescent_template, flags::EXPIRE_QUIESCENT_TEMPLATE)
-            | bit(sysctls.sloppy_tcp, flags::SLOPPY_TCP);
+            | bit(sysctls.sloppy_tcp, flags::SLOPPY_TCP)
+            | bit(sysctls.classic_overhead, flags::CLASSIC_OVERHEAD);
         self.settings.conn_reuse_mode = sysctls.conn_reuse_mode;
         self.maps.set_settings(&self.settings);
+        if before != self.settings.flags & flags::CLASSIC_OVERHEAD {
+            self.forget_blocks();
+        }
     }
 
     /// Tells the packet path which kinds of services there are, now that there is one more, or one less.

@@ -38,6 +38,13 @@ pub const fn v6(answer: Answer, mtu: u32) -> Error {
 /// Bytes of the packet behind its IP header that go into the error: what RFC 792 demands, ports and sequence number.
 pub const QUOTED: usize = 8;
 
+/// Whether an ICMP message of this type is an error that the real server of a connection is told (`ip_vs_in_icmp`):
+/// destination unreachable, source quench, time exceeded. All of ICMPv6's errors are.
+#[inline(always)]
+pub const fn is_about_flow_v4(kind: u8) -> bool {
+    matches!(kind, 3 | 4 | 11)
+}
+
 /// Whether the sender may be answered at all (RFC 1122, 3.2.2; RFC 4443, 2.4): it is one host. `source` is the
 /// packet's, IPv4 as IPv4-mapped.
 #[inline(always)]

@@ -34,6 +34,9 @@ pub fn send(ctx: &XdpContext, answer: Answer, mtu: u32) -> u32 {
 #[inline(never)]
 extern "C" fn lvx_answer(ctx: *mut xdp_md, answer: u32, mtu: u32) -> u32 {
     let ctx = XdpContext::new(ctx);
+    if is_icmp(&ctx) {
+        return xdp_action::XDP_DROP;
+    }
     if !may_send() {
         stats::count(Reason::AnswerSuppressed);
         return xdp_action::XDP_DROP;
@@ -46,6 +49,16 @@ extern "C" fn lvx_answer(ctx: *mut xdp_md, answer: u32, mtu: u32) -> u32 {
         None => None,
     };
     if built.is_some() { xdp_action::XDP_TX } else { xdp_action::XDP_DROP }
+}
+
+/// Whether the packet itself is an ICMP error, which none may answer (RFC 1122, 3.2.2; RFC 4443, 2.4 e).
+#[inline(always)]
+fn is_icmp(ctx: &XdpContext) -> bool {
+    match read::<u16>(ctx, 12) {
+        Some(kind) if kind == 0x0800u16.to_be() => read::<u8>(ctx, IP + 9) == Some(IpProto::Icmp as u8),
+        Some(_) => read::<u8>(ctx, IP + 6) == Some(IpProto::Ipv6Icmp as u8),
+        None => false,
+    }
 }
 
 /// The second in which this CPU sent its last errors, and how many.

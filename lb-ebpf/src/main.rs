@@ -19,6 +19,7 @@ mod clock;
 mod connections;
 mod flows;
 mod forward;
+mod icmp;
 mod interfaces;
 mod open;
 mod parse;

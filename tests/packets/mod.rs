@@ -6,6 +6,7 @@ mod expect;
 mod forms;
 mod forward;
 mod full;
+mod icmp;
 mod marks;
 mod persistence;
 mod random;

@@ -113,7 +113,11 @@ fn read(ctx: &XdpContext, packet: &mut Packet, settings: &Settings) -> Option<()
         packet.mark = classify::mark(packet, settings);
     }
     let ports = if is_v4 { inner_v4(ctx, packet)? } else { inner_v6(ctx, packet)? };
-    packet.key.ports = load(ctx, ports, packet)?.rotate_left(16);
+    if ports + size_of::<u32>() as u32 > IP as u32 + packet.length {
+        return None;
+    }
+    load(ctx, ports, &mut packet.key.ports)?;
+    packet.key.ports = packet.key.ports.rotate_left(16);
     Some(())
 }
 
@@ -133,8 +137,8 @@ fn outer_v4(ctx: &XdpContext, packet: &mut Packet) -> Option<()> {
 
 #[inline(always)]
 fn outer_v6(ctx: &XdpContext, packet: &mut Packet) -> Option<()> {
-    packet.key.client = Address(parse::read(ctx, IP + 8).ok()?);
-    packet.key.virtual_address = Address(parse::read(ctx, IP + 24).ok()?);
+    load(ctx, IP as u32 + 8, &mut packet.key.client)?;
+    load(ctx, IP as u32 + 24, &mut packet.key.virtual_address)?;
     packet.key.protocol = IpProto::Ipv6Icmp as u32;
     packet.hop_limit = parse::read(ctx, IP + 7).ok()?;
     packet.length = u32::from(u16::from_be(parse::read(ctx, IP + 4).ok()?)) + Ipv6Hdr::LEN as u32;
@@ -181,25 +185,19 @@ fn inner_v6(ctx: &XdpContext, packet: &mut Packet) -> Option<u32> {
     if protocol != TCP && protocol != UDP {
         return None;
     }
-    let virtual_address = Address(parse::read(ctx, INNER + 8).ok()?);
-    let client = Address(parse::read(ctx, INNER + 24).ok()?);
-    if client.is_v4() || virtual_address.is_v4() {
+    load(ctx, INNER as u32 + 8, &mut packet.key.virtual_address)?;
+    load(ctx, INNER as u32 + 24, &mut packet.key.client)?;
+    if packet.key.client.is_v4() || packet.key.virtual_address.is_v4() {
         return None;
     }
-    packet.key.virtual_address = virtual_address;
-    packet.key.client = client;
     packet.key.protocol = u32::from(protocol);
     Some(ports as u32)
 }
 
-/// The word at `offset` of the frame, which must be within the packet. By a helper (since 5.18): the offset is no constant.
+/// Copies a `T` from `offset` of the frame, by a helper (since 5.18): the offset need not be constant.
 #[inline(always)]
-fn load(ctx: &XdpContext, offset: u32, packet: &Packet) -> Option<u32> {
-    if offset + 4 > IP as u32 + packet.length {
-        return None;
-    }
-    let mut word = 0u32;
-    // SAFETY: the context is valid, and the helper writes the four bytes of `word`.
-    let missed = unsafe { bpf_xdp_load_bytes(ctx.ctx, offset, (&raw mut word).cast(), size_of::<u32>() as u32) };
-    if missed != 0 { None } else { Some(word) }
+fn load<T>(ctx: &XdpContext, offset: u32, to: &mut T) -> Option<()> {
+    // SAFETY: the context is valid, and the helper writes the bytes of `to` only; `T` is made of integers.
+    let missed = unsafe { bpf_xdp_load_bytes(ctx.ctx, offset, (&raw mut *to).cast(), size_of::<T>() as u32) };
+    if missed == 0 { Some(()) } else { None }
 }

@@ -415,6 +415,20 @@ fn with_schedule_icmp_and_one_packet_scheduling_there_is_no_entry() {
     }
 }
 
+/// Of what the error quotes dh hashes the destination too, and that is the client: a quirk, but the kernel's.
+#[test]
+fn with_schedule_icmp_dh_hashes_the_client() {
+    let mut director = with(&WEB_OF_THREE.replace("-s rr", "-s dh"));
+    scheduling(&mut director);
+    for (host, server) in (1..).zip([C, A, B, A, C, B, C, A]) {
+        let client = format!("10.0.0.{host}");
+        let syn = Packet::tcp(&format!("{client}:1024"), VIP_WEB, "S");
+        Expected::sent(WEB, A).opening().check(&mut director, "a SYN", &syn.frame());
+        let packet = too_big(VIP_WEB, &format!("{client}:1030"));
+        Expected::sent(WEB, server).opening_inactive().check(&mut director, &client, &packet.frame());
+    }
+}
+
 /// The mark is that of the error, which is an ICMP packet of a router.
 #[test]
 fn with_schedule_icmp_the_errors_own_mark_counts() {

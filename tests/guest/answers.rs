@@ -37,7 +37,8 @@ fn ipvs_decides_and_every_frame_has_its_answer() -> Result<()> {
 
     // ICMP errors: as many as there is reason for.
     let closed = Packet::udp("10.0.0.1:1024", "172.16.100.1:53");
-    for came in send(&mut guest, &vec![closed.clone(); 3000])? {
+    for (index, came) in send(&mut guest, &vec![closed.clone(); 3000])?.iter().enumerate() {
+        eprintln!("{index} {}", came.len());
         let error = icmp_error(&closed.frame(), &came[0]).map_err(anyhow::Error::msg)?;
         assert_eq!((came.len(), error.kind, error.code), (1, 3, 3));
     }
@@ -50,8 +51,8 @@ fn ipv6_udp_and_marks() -> Result<()> {
     begin(&mut guest)?;
     let v6 = [
         "-A -t [2001:db8::100]:80 -s rr",
-        "-a -t [2001:db8::100]:80 -r [2001:db8::a] -g",
-        "-a -t [2001:db8::100]:80 -r [2001:db8::b] -g",
+        "-a -t [2001:db8::100]:80 -r [2001:db8::a]:80 -g",
+        "-a -t [2001:db8::100]:80 -r [2001:db8::b]:80 -g",
         "-A -u 172.16.100.1:53 -s rr",
         "-a -u 172.16.100.1:53 -r 172.16.100.12 -g",
         "-A -f 8 -s rr",

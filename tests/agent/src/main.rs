@@ -9,10 +9,10 @@ mod program;
 mod start;
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write as _};
+use std::io::{self, BufReader, Read, Write as _};
 use std::process::ExitCode;
 
-use lvx_agent::{Op, Outcome, read_request, write_outcome};
+use lvx_agent::{Answer, Op, Outcome, WINDOW, read_request, write_answer};
 
 use crate::clock::Clock;
 use crate::director::Director;
@@ -31,16 +31,35 @@ fn main() -> ExitCode {
 fn serve(lines: Lines) -> io::Result<()> {
     let mut worker = Worker { clock: lines.clock, director: Director::none()? };
     worker.clock.run()?;
-    let mut from = BufReader::with_capacity(1 << 16, lines.host.try_clone()?);
-    let mut to: BufWriter<File> = BufWriter::with_capacity(1 << 16, lines.host);
+    let mut from = BufReader::with_capacity(WINDOW, Requests(lines.host.try_clone()?));
+    let mut to = lines.host;
     // The host is silent until it is greeted: what it said before the line was set up would be lost.
     let mut outcome = Ok(start::greeting()?);
     loop {
-        write_outcome(&mut to, &outcome)?;
-        to.flush()?;
+        answer(&mut to, &Answer::Outcome(outcome))?;
         let Some(op) = read_request(&mut from)? else { return Ok(()) };
         outcome = worker.work(op).map_err(|error| error.to_string());
     }
+}
+
+/// What the host sends; it is told what of it was taken.
+struct Requests(File);
+
+impl Read for Requests {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let came = self.0.read(buffer)?;
+        if came > 0 {
+            answer(&mut self.0, &Answer::Taken(came as u32))?;
+        }
+        Ok(came)
+    }
+}
+
+/// Sends an answer in one piece.
+fn answer(to: &mut File, answer: &Answer) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    write_answer(&mut bytes, answer)?;
+    to.write_all(&bytes)
 }
 
 struct Worker {

@@ -1,7 +1,7 @@
 //! A running guest: a process, and the lines to the agent in it.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write as _};
+use std::io::{self, BufReader, Read, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow, bail};
-use lvx_agent::{Op, Outcome, read_outcome, write_request};
+use lvx_agent::{Answer, Op, Outcome, WINDOW, read_answer, write_request};
 
 use super::Files;
 
@@ -28,8 +28,8 @@ const SHOWN: u64 = 3000;
 
 /// A running guest. It ends when this value goes, and when this process dies, however it does.
 pub struct Guest {
-    requests: BufWriter<ChildStdin>,
-    outcomes: BufReader<Patient>,
+    requests: ChildStdin,
+    answers: BufReader<Patient>,
     console: File,
     kernel: String,
     /// Ends the guest when it is dropped.
@@ -54,17 +54,17 @@ impl Guest {
         let (stop, stopped) = mpsc::channel();
         let (started, start) = mpsc::channel();
         let keeper = std::thread::spawn(move || keep(&mut command, &started, &stopped));
-        let (requests, outcomes) = start.recv().context("the guest's keeper")??;
+        let (requests, answers) = start.recv().context("the guest's keeper")??;
         let mut guest = Self {
-            requests: BufWriter::new(requests),
-            outcomes: BufReader::new(Patient(outcomes)),
+            requests,
+            answers: BufReader::new(Patient(answers)),
             console,
             kernel: String::new(),
             stop: Some(stop),
             keeper: Some(keeper),
         };
-        match read_outcome(&mut guest.outcomes) {
-            Ok(Some(Ok(Outcome::Ran { status: 0, stdout, .. }))) => guest.kernel = stdout,
+        match read_answer(&mut guest.answers) {
+            Ok(Some(Answer::Outcome(Ok(Outcome::Ran { status: 0, stdout, .. })))) => guest.kernel = stdout,
             other => bail!("{} ({other:?})", guest.last_words()),
         }
         Ok(guest)
@@ -81,26 +81,28 @@ impl Guest {
     /// The guest died, or could not do what it was asked: a line of `ip` or a sysctl was refused. A program that fails is
     /// no error. After an error the guest may be used on, from an [`Op::Begin`].
     pub fn run(&mut self, ops: &[Op]) -> Result<Vec<Outcome>> {
-        let (requests, outcomes) = (&mut self.requests, &mut self.outcomes);
-        // Neither side waits for the other to read: pipes hold only so much.
-        let answers = std::thread::scope(|scope| {
-            let writer = scope.spawn(move || {
-                ops.iter().try_for_each(|op| write_request(requests, op))?;
-                requests.flush()
-            });
-            let answers =
-                ops.iter().map(|_| read_outcome(outcomes)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into()));
-            let answers = answers.collect::<io::Result<Vec<_>>>();
-            if answers.is_err() {
-                // The guest is of no use any more, and the writer must not wait for it.
-                self.stop = None;
+        let mut requests = Vec::new();
+        ops.iter().try_for_each(|op| write_request(&mut requests, op))?;
+        let outcomes = self.talk(&requests, ops.len()).map_err(|error| anyhow!(error).context(self.last_words()))?;
+        let paired = outcomes.into_iter().zip(ops);
+        paired.map(|(outcome, op)| outcome.map_err(|why| anyhow!("{why} ({})", brief(op)))).collect()
+    }
+
+    /// Sends requests, never more than the guest has place for, and collects `count` outcomes.
+    fn talk(&mut self, mut requests: &[u8], count: usize) -> io::Result<Vec<Result<Outcome, String>>> {
+        let mut outcomes = Vec::with_capacity(count);
+        let mut free = WINDOW;
+        while outcomes.len() < count || free < WINDOW {
+            let (now, later) = requests.split_at(requests.len().min(free));
+            self.requests.write_all(now)?;
+            free -= now.len();
+            requests = later;
+            match read_answer(&mut self.answers)?.ok_or(io::ErrorKind::UnexpectedEof)? {
+                Answer::Outcome(outcome) => outcomes.push(outcome),
+                Answer::Taken(bytes) => free += bytes as usize,
             }
-            let written = writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            written.and(answers)
-        });
-        let answers = answers.map_err(|error| anyhow!(error).context(self.last_words()))?;
-        let paired = answers.into_iter().zip(ops);
-        paired.map(|(answer, op)| answer.map_err(|why| anyhow!("{why} ({})", brief(op)))).collect()
+        }
+        Ok(outcomes)
     }
 
     /// The end of what the guest's kernel wrote to its console.

@@ -18,8 +18,10 @@ const MOMENT: Duration = Duration::from_millis(10);
 const MOMENTS: u32 = 3000;
 
 /// Sysctls of every director, before its interface is up. Answers come at once or not at all, and none is left out.
-const SYSCTLS: [(&str, &str); 9] = [
+const SYSCTLS: [(&str, &str); 11] = [
     ("net/ipv4/ip_forward", "1"),
+    ("net/ipv4/icmp_msgs_per_sec", "1000000"),
+    ("net/ipv4/icmp_msgs_burst", "1000000"),
     ("net/ipv4/icmp_ratelimit", "0"),
     ("net/ipv6/icmp/ratelimit", "0"),
     ("net/ipv6/conf/all/forwarding", "1"),

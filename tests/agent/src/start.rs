@@ -32,10 +32,6 @@ pub fn guest() -> io::Result<Lines> {
     }
     load_modules()?;
     for (path, value) in [
-        // ICMP errors that one case sends must not be missing in the next. The limit is the kernel's, or (6.13 and
-        // later) each namespace's.
-        ("net/ipv4/icmp_msgs_per_sec", "1000000"),
-        ("net/ipv4/icmp_msgs_burst", "1000000"),
         // This namespace only holds the far end of the director's link.
         ("net/ipv6/conf/all/disable_ipv6", "1"),
         ("net/ipv6/conf/default/disable_ipv6", "1"),

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
 
 /// Works until the host hangs up.
 fn serve(lines: Lines) -> io::Result<()> {
-    let mut worker = Worker { clock: lines.clock, director: Director::none()? };
+    let mut worker = Worker { clock: lines.clock, director: Director::none(lines.xdp)? };
     worker.clock.run()?;
     let mut from = BufReader::with_capacity(WINDOW, Requests(lines.host.try_clone()?));
     let mut to = lines.host;

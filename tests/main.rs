@@ -6,8 +6,10 @@
 //! | `replay` | recorded decisions of the real IPVS, each to be decided the same by LVX |
 //! | `network` | a running `lvx` between real clients and servers, in network namespaces |
 //! | `cli` | the command line, as an operator types it |
+//! | `guest` | the real IPVS in a guest kernel: that it can be asked |
 
 mod cli;
+mod guest;
 mod network;
 mod packets;
 mod replay;

@@ -6,5 +6,6 @@
 pub mod director;
 pub mod fate;
 pub mod frame;
+pub mod guest;
 pub mod namespace;
 mod time;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{build, demo, lab, lint, run, setup, test};
+use xtask::{build, demo, kernels, lab, lint, run, setup, test};
 
 /// LVX' build, lab, demo and test commands.
 #[derive(Parser)]
@@ -42,6 +42,12 @@ enum Command {
         /// Only tests whose names contain this.
         filter: Option<String>,
     },
+    /// Try lvx on kernels of Debian's: that they take the packet program, and that it balances.
+    Kernels {
+        /// Series of kernels.
+        #[arg(default_values = kernels::SERIES)]
+        series: Vec<String>,
+    },
     /// Check form, clippy and documentation.
     Lint,
 }
@@ -64,6 +70,7 @@ fn dispatch(Arguments { prepared, command }: Arguments) -> Result<()> {
         Command::Demo(options) => demo::run(options, prepared),
         Command::Lab { action } => lab::run(action, prepared),
         Command::Test { filter } => test::run(filter.as_deref(), prepared),
+        Command::Kernels { series } => kernels::run(&series, prepared),
         Command::Lint => lint::run(prepared),
     }
 }

@@ -7,6 +7,7 @@ pub mod command;
 pub mod demo;
 pub mod lab;
 pub mod lint;
+pub mod oracle;
 pub mod privilege;
 pub mod run;
 pub mod setup;

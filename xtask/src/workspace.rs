@@ -16,8 +16,13 @@ pub fn root() -> PathBuf {
 
 /// The release binary `lvx`, built or not.
 pub fn lvx() -> PathBuf {
+    release("lvx")
+}
+
+/// A release binary of the workspace, built or not.
+pub fn release(name: &str) -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    root().join(target).join("release/lvx")
+    root().join(target).join("release").join(name)
 }
 
 /// A cargo of the workspace, run in its top directory.

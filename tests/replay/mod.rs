@@ -68,7 +68,8 @@ fn read(name: &str) -> Recording {
 
 fn play(name: &str) {
     let recording = read(name);
-    let differences: Vec<String> = replay::play(&recording).iter().map(ToString::to_string).collect();
+    let differences = replay::play(&recording).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    let differences: Vec<String> = differences.iter().map(ToString::to_string).collect();
     let (count, shown) = (differences.len(), &differences[..differences.len().min(SHOWN)]);
     assert!(count == 0, "{}: {count} differences, the first of them\n{}", recording.about, shown.join("\n"));
 }

@@ -121,9 +121,10 @@ impl TestDirector {
         assert!(director.tables().slots().is_empty(), "removed servers are not forgotten");
     }
 
-    /// Lets templates expire as late as the kernel's timers would. `phase` tells where those stand, in milliseconds.
-    pub fn expire_templates_late(&mut self, phase: u64) {
-        self.clock = Clock::with_late_templates(phase);
+    /// Lets templates expire as late as the timers would of a kernel that ticks `hz` times a second. `phase` tells where
+    /// those stand, in milliseconds.
+    pub fn expire_templates_late(&mut self, hz: u32, phase: u64) {
+        self.clock = Clock::with_late_templates(hz, phase);
     }
 
     /// An interface with this index has this name, for mark rules.

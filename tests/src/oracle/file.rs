@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::case::{Line, Protocol, Sent, Sysctl};
-use super::recording::{Came, Ran, Recording, Step};
+use super::recording::{Came, Ran, Recording, Step, Wheel};
 
 /// Where IPVS' sysctls are.
 const SYSCTLS: &str = "/proc/sys/net/ipv4/vs/";
@@ -17,13 +17,16 @@ const SYSCTLS: &str = "/proc/sys/net/ipv4/vs/";
 /// What `ipvsadm` is asked at the end of a recording with `stats`.
 const STATS: &str = "ipvsadm -Ln --stats";
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 struct File {
     case: String,
     about: String,
     kernel: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     stats: Option<String>,
+    /// Ticks a second, and where the timer wheel stood, in milliseconds.
+    #[serde(default)]
+    wheel: Option<(u32, u64)>,
     steps: Vec<Entry>,
 }
 
@@ -132,7 +135,8 @@ impl Recording {
             }
         }
         steps.extend(file.stats.map(|output| command(STATS, 0, output)));
-        Ok(Self { name: file.case, about: file.about, kernel: file.kernel, steps })
+        let wheel = file.wheel.map(|(hz, phase)| Wheel { hz, phase });
+        Ok(Self { name: file.case, about: file.about, kernel: file.kernel, wheel, steps })
     }
 
     /// The text of a file.
@@ -157,6 +161,9 @@ impl Recording {
         let mut text = "{\n".to_owned();
         for (key, value) in head {
             text += &format!(" \"{key}\": {},\n", serde_json::to_string(value)?);
+        }
+        if let Some(Wheel { hz, phase }) = self.wheel {
+            text += &format!(" \"wheel\": [{hz}, {phase}],\n");
         }
         let steps: serde_json::Result<Vec<String>> = entries.iter().map(serde_json::to_string).collect();
         text += &format!(" \"steps\": [\n  {}\n ]\n}}\n", steps?.join(",\n  "));

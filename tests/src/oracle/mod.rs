@@ -7,13 +7,19 @@
 
 mod case;
 mod compare;
+mod difference;
 mod file;
+mod ipvs;
 mod kernel;
+pub mod live;
+pub mod lvx;
 mod outcome;
-mod player;
+mod random;
 mod recording;
 pub mod replay;
+mod shrink;
+mod world;
 
 pub use case::{Action, Case, Line, Protocol, Sent, Sysctl};
-pub use player::{Difference, play};
-pub use recording::{Came, Ran, Recording, Step};
+pub use difference::{Difference, differences};
+pub use recording::{Came, Ran, Recording, Step, Wheel};

@@ -14,8 +14,19 @@ pub struct Recording {
     pub about: String,
     /// The kernel, as `uname -rv` tells it.
     pub kernel: String,
+    /// The kernel's timers, where it is known how late they are.
+    pub wheel: Option<Wheel>,
     /// What was done, in order, and the outcomes.
     pub steps: Vec<Step>,
+}
+
+/// A kernel's timer wheel, which rounds expiries up (`kernel/time/timer.c: calc_wheel_index`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wheel {
+    /// Ticks a second.
+    pub hz: u32,
+    /// Where it stood when the recording began, in milliseconds.
+    pub phase: u64,
 }
 
 /// One thing that was done, and its outcome.

@@ -4,17 +4,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::player::{self, Difference};
-use super::recording::Recording;
+use super::difference::{Difference, differences};
+use super::lvx;
+use super::recording::{Recording, Wheel};
 
 /// Recordings that show how late the kernel's timers are, by their names, and where the timer wheel stood when they
-/// began, in milliseconds, which the recorder did not write down.
-const LATE: [(&str, u64); 2] = [("time_persist_3600", 0), ("time_template_rearm", 320)];
+/// began, which the recorder did not write down.
+const LATE: [(&str, Wheel); 2] =
+    [("time_persist_3600", Wheel { hz: 250, phase: 0 }), ("time_template_rearm", Wheel { hz: 250, phase: 320 })];
 
-/// Plays a recording, with timers as late as they were.
-pub fn play(recording: &Recording) -> Vec<Difference> {
-    let late = LATE.iter().find(|(name, _)| *name == recording.name).map(|(_, phase)| *phase);
-    player::play(recording, late)
+/// Plays a recording to LVX, and gives what differs.
+///
+/// # Errors
+/// LVX cannot do what the recording says, a sysctl that it does not have.
+pub fn play(recording: &Recording) -> Result<Vec<Difference>> {
+    let late = LATE.iter().find(|(name, _)| *name == recording.name).map(|(_, wheel)| *wheel);
+    let played = lvx::record(&recording.case(), &recording.kernel, recording.wheel.or(late))?;
+    Ok(differences(recording, &played))
 }
 
 /// How many recordings were equal, differed, or could not be read.
@@ -34,8 +40,9 @@ pub fn directory(directory: &Path, say: &mut dyn FnMut(&str)) -> Result<Total> {
     let mut total = Total::default();
     for path in files(directory)? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let result = match Recording::read(&path) {
-            Ok(recording) => first(&play(&recording)),
+        let differences = Recording::read(&path).and_then(|recording| play(&recording));
+        let result = match differences {
+            Ok(differences) => first(&differences),
             Err(error) => Err(format!("error: {error:#}")),
         };
         match result {

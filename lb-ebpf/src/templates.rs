@@ -5,11 +5,11 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 use lb_common::flow::{Flow, FlowKey, TEMPLATE_NONE, Word};
 use lb_common::real_server::RealServer;
-use lb_common::settings::{Settings, TEMPLATE_REARM, flags as sysctl};
+use lb_common::settings::{Settings, flags as sysctl};
 use lb_common::table::{self, Tags};
 
 use crate::flows::{self, MMAPABLE, Slot, Table};
-use crate::{atomic, clock, reals};
+use crate::{atomic, reals, settings};
 
 #[map]
 static TEMPLATE_TAGS: Array<Tags> = Array::with_max_entries(1, MMAPABLE);
@@ -81,8 +81,8 @@ extern "C" fn lvx_expire_template(index: u32, word: u64, now: u64) -> u32 {
     u32::from(expire(&Slot { index, flow }, Word(word), now))
 }
 
-/// A template that still controls connections lives on for another minute, and from then on for a minute
-/// after each new connection (`ip_vs_conn_expire`).
+/// A template that still controls connections lives on for another minute (`template_rearm`), and from then on for a
+/// minute after each new connection (`ip_vs_conn_expire`).
 #[inline(always)]
 fn expire(slot: &Slot, word: Word, now: u64) -> bool {
     if controlled(slot) != 0 {
@@ -111,15 +111,16 @@ fn controlled(slot: &Slot) -> u32 {
 
 #[inline(always)]
 fn rearm(slot: &Slot, word: Word, now: u64) {
-    let minute = clock::seconds(TEMPLATE_REARM);
+    let Ok(settings) = settings::get() else { return };
+    let rearm = settings.template_rearm;
     // The kernel's timer starts anew when it fires, which is when the template expired; a sweep may come later.
-    let mut expires = word.expires().wrapping_add(u64::from(minute));
+    let mut expires = word.expires().wrapping_add(u64::from(rearm));
     if expires <= now {
-        expires = now.wrapping_add(u64::from(minute));
+        expires = now.wrapping_add(u64::from(rearm));
     }
     if slot.swap(word, word.with_expires(expires)) {
         // SAFETY: `flow` points to a live map value; whoever re-arms it writes the same.
-        unsafe { (*slot.flow).timeout = minute };
+        unsafe { (*slot.flow).timeout = rearm };
     }
 }
 

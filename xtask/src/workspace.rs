@@ -14,6 +14,11 @@ pub fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
+/// Where cargo puts what it builds.
+pub fn target() -> PathBuf {
+    root().join(env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from))
+}
+
 /// The release binary `lvx`, built or not.
 pub fn lvx() -> PathBuf {
     release("lvx")
@@ -21,8 +26,7 @@ pub fn lvx() -> PathBuf {
 
 /// A release binary of the workspace, built or not.
 pub fn release(name: &str) -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    root().join(target).join("release").join(name)
+    target().join("release").join(name)
 }
 
 /// A cargo of the workspace, run in its top directory.

@@ -13,7 +13,7 @@ use super::server::Servers;
 
 pub(super) fn read(root: &Section<'_>, defaults: &Setting, config: &mut Config) {
     let mut lines = HashMap::new();
-    let mut servers = Servers::new(config.sizes.real_servers);
+    let mut servers = Servers::new(config.sizes.real_servers, config.ipvs.weight_limit);
     for (index, item) in root.list("service").iter().enumerate() {
         let service = item.table(|section| {
             refuse_beyond(section, index, config.sizes.services);

@@ -251,22 +251,3 @@ impl Default for Timeouts {
         Self { tcp: 900, tcpfin: 120, udp: 300 }
     }
 }
-
-/// The sysctls of IPVS that LVX has, by their names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sysctls {
-    /// A connection to a removed real server is forgotten at its next packet, instead of dropped silently.
-    pub expire_nodest_conn: bool,
-    /// The template of a quiesced real server is not used any more.
-    pub expire_quiescent_template: bool,
-    /// When a SYN starts anew on the tuple of an old connection: bit 1 after TIME_WAIT and CLOSE, bit 2 after FIN_WAIT too.
-    pub conn_reuse_mode: u32,
-    /// Any TCP packet but a reset may open a connection.
-    pub sloppy_tcp: bool,
-}
-
-impl Default for Sysctls {
-    fn default() -> Self {
-        Self { expire_nodest_conn: false, expire_quiescent_template: false, conn_reuse_mode: 1, sloppy_tcp: false }
-    }
-}

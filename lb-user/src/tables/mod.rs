@@ -92,8 +92,13 @@ impl<M: Maps> Tables<M> {
         self.settings.flags = serves
             | bit(sysctls.expire_nodest_conn, flags::EXPIRE_NODEST_CONN)
             | bit(sysctls.expire_quiescent_template, flags::EXPIRE_QUIESCENT_TEMPLATE)
-            | bit(sysctls.sloppy_tcp, flags::SLOPPY_TCP);
+            | bit(sysctls.sloppy_tcp, flags::SLOPPY_TCP)
+            | bit(sysctls.classic_overhead, flags::CLASSIC_OVERHEAD)
+            | bit(sysctls.schedule_icmp, flags::SCHEDULE_ICMP);
         self.settings.conn_reuse_mode = sysctls.conn_reuse_mode;
+        self.settings.template_rearm = self.jiffies(sysctls.template_rearm);
+        self.settings.lblc_expiration = self.jiffies(sysctls.lblc_expiration);
+        self.settings.lblcr_expiration = self.jiffies(sysctls.lblcr_expiration);
         self.maps.set_settings(&self.settings);
     }
 

@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use lb_user::model::{Family, Sysctls};
+use anyhow::{Context as _, Result, anyhow};
+use lb_user::model::{Family, Sysctls, sysctls};
 
 use super::case::{Action, Case, Line, Sent, Sysctl};
 use super::recording::{Came, Ran, Recording, Step, Wheel};
@@ -76,14 +76,9 @@ impl Lvx {
     }
 
     fn write(&mut self, sysctl: &Sysctl) -> Result<()> {
-        let value: u32 = sysctl.value.parse()?;
-        match sysctl.name.as_str() {
-            "conn_reuse_mode" => self.sysctls.conn_reuse_mode = value,
-            "expire_nodest_conn" => self.sysctls.expire_nodest_conn = value != 0,
-            "expire_quiescent_template" => self.sysctls.expire_quiescent_template = value != 0,
-            "sloppy_tcp" => self.sysctls.sloppy_tcp = value != 0,
-            other => bail!("LVX has no {other}"),
-        }
+        let Sysctl { name, value } = sysctl;
+        let known = sysctls::ALL.iter().find(|known| known.name == name);
+        known.with_context(|| format!("LVX has no {name}"))?.set(&mut self.sysctls, value.parse()?);
         self.director.director().tables().set_sysctls(&self.sysctls);
         Ok(())
     }

@@ -18,6 +18,8 @@ conections = 1
 tcp = 0
 [ipvs]
 sloppy_tcp = true
+sync_ports = 2
+drop_packet = 4
 [marks]
 follow_netfilter = 1
 "#;
@@ -30,7 +32,9 @@ follow_netfilter = 1
             "4: sizes.conections: unknown key",
             "6: timeouts.tcp: 0 is out of range: 1..=2678400",
             "8: ipvs.sloppy_tcp: true is a boolean, not a whole number",
-            "10: marks.follow_netfilter: 1 is a whole number, not true or false",
+            "9: ipvs.sync_ports: this sysctl of the kernel has no meaning here",
+            "10: ipvs.drop_packet: 4 is out of range: 0..=3",
+            "12: marks.follow_netfilter: 1 is a whole number, not true or false",
         ]
     );
 }

@@ -2,7 +2,7 @@
 //! in one way.
 
 use anyhow::Result;
-use lvx_tests::oracle::live::{self, Found, Plan, Recorder};
+use lvx_tests::oracle::live::{self, Found, Kind, Plan, Recorder};
 use lvx_tests::oracle::{Action, Came, Case, Recording, Step, lvx};
 
 /// An LVX that changes what a case says, or what it did.
@@ -38,7 +38,7 @@ fn restore(step: &mut Step, action: &Action) {
     }
 }
 
-const PLAN: Plan = Plan { seed: 1, cases: 60, packets: 60, keep_going: false };
+const PLAN: Plan = Plan { seed: 1, cases: 60, kind: Kind::Busy { packets: 60 }, keep_going: false };
 
 fn found_by(twin: Twin) -> Found {
     let (_, found) = live::run(PLAN, vec![twin], &|_| {}).expect("both can do the cases");

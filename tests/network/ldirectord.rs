@@ -72,7 +72,8 @@ impl Driven {
     fn start(quiescent: &str) -> Result<Self> {
         ensure!(setup::ldirectord().is_file(), "ldirectord is not there: cargo xtask setup");
         let director = Setup::new(Arms::One).config(FORGETFUL).up()?;
-        director.does(&["iptables -t mangle -A PREROUTING -d 172.16.100.1 -p tcp --dport 8080 -j MARK --set-mark 8"])?;
+        director
+            .does(&["iptables -t mangle -A PREROUTING -d 172.16.100.1 -p tcp --dport 8080 -j MARK --set-mark 8"])?;
         let [one, two, _] = director.nginx(["r1", "r2", "r3"], &PORTS)?;
         let config = format!("quiescent = {quiescent}\n{SERVICES}");
         fs::write(director.lab.directory().join("ldirectord.cf"), config)?;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use lvx_tests::guest::Guest;
-use lvx_tests::oracle::live::{self, Plan};
+use lvx_tests::oracle::live::{self, Kind, Plan};
 use lvx_tests::oracle::replay;
 
 /// LVX' decisions against those of the real IPVS.
@@ -37,6 +37,9 @@ enum Command {
         /// Packets of each case.
         #[arg(long, default_value_t = 110)]
         packets: usize,
+        /// Cases with time between the packets.
+        #[arg(long, conflicts_with = "packets")]
+        timed: bool,
         /// Guest kernels that work side by side.
         #[arg(long, default_value_t = 2)]
         guests: usize,
@@ -68,11 +71,12 @@ fn run(command: Command) -> Result<bool> {
             println!("{} equal, {} not", total.equal, total.failed);
             Ok(total.failed == 0)
         }
-        Command::Live { seed, cases, packets, guests, keep_going, save } => {
+        Command::Live { seed, cases, packets, timed, guests, keep_going, save } => {
             let seed = seed.unwrap_or_else(|| RandomState::new().hash_one("oracle") >> 16);
             println!("seed {seed}");
             let guests: Vec<Guest> = (0..guests.max(1)).map(|_| Guest::boot()).collect::<Result<_>>()?;
-            let plan = Plan { seed, cases, packets, keep_going };
+            let kind = if timed { Kind::Timed } else { Kind::Busy { packets } };
+            let plan = Plan { seed, cases, kind, keep_going };
             let (total, found) = live::run(plan, guests, &|line| println!("{line}"))?;
             for found in &found {
                 println!("\n{found}");

@@ -35,10 +35,22 @@ pub struct Plan {
     pub seed: u64,
     /// How many cases.
     pub cases: u64,
-    /// Packets of each.
-    pub packets: usize,
+    /// What they are like.
+    pub kind: Kind,
     /// Whether to go on behind a case that differs.
     pub keep_going: bool,
+}
+
+/// What cases are like.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// So many packets, services and changes of every kind, and hardly any time.
+    Busy {
+        /// Packets of each case.
+        packets: usize,
+    },
+    /// Time between a few packets, so that connections and templates end.
+    Timed,
 }
 
 /// How much was compared.
@@ -113,7 +125,10 @@ impl Shared<'_> {
     }
 
     fn one(&self, recorder: &mut dyn Recorder, seed: u64) -> Result<()> {
-        let case = random::case(seed, self.plan.packets);
+        let case = match self.plan.kind {
+            Kind::Busy { packets } => random::case(seed, packets),
+            Kind::Timed => random::timed::case(seed),
+        };
         let (recording, differences) = both(recorder, &case)?;
         let found = match differences.first() {
             Some(first) => {

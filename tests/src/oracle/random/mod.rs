@@ -6,6 +6,7 @@
 mod change;
 mod rng;
 mod service;
+pub mod timed;
 mod traffic;
 
 use std::time::Duration;

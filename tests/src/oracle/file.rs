@@ -284,3 +284,73 @@ impl Out {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it lies in `tests/golden`.
+    const SHORT: &str = r#"{"case": "x", "about": "two packets", "kernel": "6.1.176", "steps": [
+        {"t": "cmd", "cmd": "ipvsadm -A -t 172.16.100.1:80"},
+        {"t": "set", "k": "wait", "v": 40},
+        {"t": "set", "k": "ttl", "v": 2},
+        {"t": "pkt", "proto": "tcp", "src": "10.0.0.1:7", "dst": "172.16.100.1:80", "flags": "S", "to": "172.16.100.10",
+         "ttl": 1},
+        {"t": "set", "k": "ttl", "v": 64},
+        {"t": "pkt", "proto": "tcp", "src": "10.0.0.1:7", "dst": "172.16.100.1:81", "flags": "R"},
+        {"t": "dump", "ln": "a", "persistent": "b", "conns": "c", "save": "d"}]}"#;
+
+    /// As a recorder wrote it that knew more fields.
+    const LONG: &str = r#"{"case": "x", "about": "two packets", "kernel": "6.1.176", "vip": "172.16.100.1", "steps": [
+        {"t": "cmd", "cmd": "ipvsadm -A -t 172.16.100.1:80", "rc": 0, "output": ""},
+        {"t": "set", "k": "ttl", "v": 2},
+        {"t": "pkt", "id": 0, "proto": "tcp", "src": "10.0.0.1", "sport": 7, "dst": "172.16.100.1", "dport": 80,
+         "flags": "S", "payload": 0, "out": {"to": "172.16.100.10", "l4": "tcp02", "ttl": 1, "tos": 0, "same": 1}},
+        {"t": "set", "k": "ttl", "v": 64},
+        {"t": "pkt", "id": 1, "proto": "tcp", "src": "10.0.0.1", "sport": 7, "dst": "172.16.100.1", "dport": 81,
+         "flags": "R", "payload": 0, "out": null},
+        {"t": "dump", "ln": "a", "persistent": "b", "conns": "c", "save": "d"}]}"#;
+
+    fn parse(text: &str) -> Recording {
+        Recording::parse(text).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    #[test]
+    fn both_forms_are_read() {
+        let recording = parse(SHORT);
+        assert_eq!(recording, parse(LONG));
+        assert_eq!(recording.steps.len(), 7, "a dump is four listings: {recording:?}");
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let mut recording = parse(SHORT);
+        recording.wheel = Some(Wheel { hz: 100, phase: 7 });
+        let sent = match &recording.steps[1] {
+            Step::Send(sent, _) => Sent { tos: 3, ..sent.clone() },
+            other => panic!("{other:?}"),
+        };
+        let line = Line { words: "ipvsadm -R".to_owned(), input: "-C\n".to_owned() };
+        let ran = Ran { status: 2, output: "1".to_owned(), error: Some("2".to_owned()) };
+        recording.steps.extend([
+            Step::Command(line, ran),
+            Step::Sysctl(Sysctl { name: "sloppy_tcp".to_owned(), value: "1".to_owned() }),
+            Step::Wait(Duration::from_millis(1500)),
+            Step::Send(sent.clone(), Came::Answered("icmp3/3".to_owned())),
+            Step::Send(sent, Came::Odd("0001 and 0002".to_owned())),
+        ]);
+        assert_eq!(parse(&recording.text().expect("it can be written")), recording);
+    }
+
+    #[test]
+    fn what_is_no_recording_says_why() {
+        let refused = |from: &str, to: &str| {
+            let error = Recording::parse(&SHORT.replace(from, to)).expect_err("it is none");
+            format!("{error:#}")
+        };
+        assert!(refused("\"steps\"", "\"step\"").starts_with("no recording: missing field `steps`"));
+        assert_eq!(refused("\"S\"", "\"X\""), "no recording: step 3: X is no TCP flag");
+        assert_eq!(refused("\"tcp\"", "\"sctp\""), "no recording: step 3: packets of `sctp` cannot be made");
+        assert!(refused("10.0.0.1:7", "10.0.0.1").starts_with("no recording: step 3: `10.0.0.1`: invalid"));
+    }
+}

@@ -133,3 +133,44 @@ fn shorter(line: &Line) -> Vec<Line> {
     }
     shorter
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::oracle::case::Sysctl;
+
+    fn packet(port: u16) -> Action {
+        let source = std::net::SocketAddr::from(([10, 0, 0, 1], port));
+        let destination = std::net::SocketAddr::from(([172, 16, 100, 1], 80));
+        Action::Send(Sent { payload: 9, ttl: 7, ..Sent::tcp(source, destination, "PA") })
+    }
+
+    #[test]
+    fn only_what_matters_is_left() {
+        let rules = Line {
+            words: "ipvsadm -R".to_owned(),
+            input: "-A -t 172.16.100.1:80 -s rr -p 60\n-a -t 172.16.100.1:80 -r 172.16.100.10 -g -w 100\n".to_owned(),
+        };
+        let mut actions = vec![Action::Sysctl(Sysctl { name: "sloppy_tcp".to_owned(), value: "1".to_owned() })];
+        actions.push(Action::Command(rules));
+        actions.extend((0..100).map(packet));
+        actions.push(Action::Wait(Duration::from_secs(4)));
+        let case = Case { name: String::new(), about: String::new(), actions };
+        // It shows with packet 61, where a server has a weight of more than 2.
+        let mut differs = |case: &Case| {
+            let weighty = |words: &str| {
+                words.split(" -w ").nth(1).is_some_and(|weight| weight.parse::<u32>().is_ok_and(|weight| weight > 2))
+            };
+            let server = case.actions.iter().any(|action| weighty(&action.to_string()));
+            let sent = |action: &Action| matches!(action, Action::Send(sent) if sent.source.port() == 61);
+            let rules = matches!(case.actions.get(1), Some(Action::Command(line)) if !line.input.is_empty());
+            Ok((server || rules) && case.actions.iter().any(sent))
+        };
+        let small = shrink(&case, &mut differs).expect("it can be asked");
+        let shown: Vec<String> = small.actions.iter().map(ToString::to_string).collect();
+        assert_eq!(shown[0], "ipvsadm -a -t 172.16.100.1:80 -r 172.16.100.10 -w 3");
+        assert_eq!(shown[1..], ["tcp 10.0.0.1:61 > 172.16.100.1:80 P"]);
+    }
+}

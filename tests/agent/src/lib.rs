@@ -4,7 +4,7 @@ mod wire;
 
 use std::time::Duration;
 
-pub use wire::{read_outcome, read_request, write_outcome, write_request};
+pub use wire::{Answer, WINDOW, read_answer, read_request, write_answer, write_request};
 
 /// What the guest is asked to do; operations are done in order, each after the one before has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,23 @@
-//! Operations and outcomes as bytes. A message is its length and its body; numbers are little-endian words of four bytes
+//! Operations and answers as bytes. A message is its length and its body; numbers are little-endian words of four bytes
 //! (times: nanoseconds in eight), lists and texts have their length in front.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use crate::{Op, Outcome};
+
+/// So many bytes of operations may be on their way, not more: user-mode Linux' serial line is never heard again once its
+/// reader was so slow that the line was throttled (`n_tty_check_throttle`: at 3,968 bytes; `line_throttle`).
+pub const WINDOW: usize = 2048;
+
+/// What the agent says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// What became of the next operation, or why it could not be done.
+    Outcome(Result<Outcome, String>),
+    /// So many bytes of operations came, and make place for others.
+    Taken(u32),
+}
 
 /// No message is longer: a length beyond it is noise on the line.
 const LONGEST: u32 = 1 << 28;
@@ -58,47 +71,56 @@ pub fn read_request(from: &mut impl Read) -> io::Result<Option<Op>> {
     rest.end(op).map(Some)
 }
 
-/// Writes what became of an operation, or why it could not be done, without flushing.
+/// Writes an answer, without flushing.
 ///
 /// # Errors
 /// The writer's.
-pub fn write_outcome(to: &mut impl Write, outcome: &Result<Outcome, String>) -> io::Result<()> {
+pub fn write_answer(to: &mut impl Write, answer: &Answer) -> io::Result<()> {
     let mut body = Body::default();
-    match outcome {
-        Ok(Outcome::Done) => body.number(0),
-        Ok(Outcome::Ran { status, stdout, stderr }) => {
+    match answer {
+        Answer::Outcome(Ok(Outcome::Done)) => body.number(0),
+        Answer::Outcome(Ok(Outcome::Ran { status, stdout, stderr })) => {
             body.number(1);
             body.number(status.cast_unsigned());
             body.text(stdout);
             body.text(stderr);
         }
-        Ok(Outcome::Received { frames }) => {
+        Answer::Outcome(Ok(Outcome::Received { frames })) => {
             body.number(2);
             body.list(frames, |body, came| body.list(came, |body, frame| body.bytes(frame)));
         }
-        Err(why) => {
+        Answer::Outcome(Err(why)) => {
             body.number(3);
             body.text(why);
+        }
+        Answer::Taken(bytes) => {
+            body.number(4);
+            body.number(*bytes);
         }
     }
     body.send(to)
 }
 
-/// Reads the next outcome; none at the end of the input.
+/// Reads the next answer; none at the end of the input.
 ///
 /// # Errors
-/// The reader's, or that this is no outcome.
-pub fn read_outcome(from: &mut impl Read) -> io::Result<Option<Result<Outcome, String>>> {
+/// The reader's, or that this is no answer.
+pub fn read_answer(from: &mut impl Read) -> io::Result<Option<Answer>> {
     let Some(message) = receive(from)? else { return Ok(None) };
     let mut rest = Rest(&message);
-    let outcome = match rest.number()? {
-        0 => Ok(Outcome::Done),
-        1 => Ok(Outcome::Ran { status: rest.number()?.cast_signed(), stdout: rest.text()?, stderr: rest.text()? }),
-        2 => Ok(Outcome::Received { frames: rest.list(|rest| rest.list(Rest::bytes))? }),
-        3 => Err(rest.text()?),
+    let answer = match rest.number()? {
+        0 => Answer::Outcome(Ok(Outcome::Done)),
+        1 => Answer::Outcome(Ok(Outcome::Ran {
+            status: rest.number()?.cast_signed(),
+            stdout: rest.text()?,
+            stderr: rest.text()?,
+        })),
+        2 => Answer::Outcome(Ok(Outcome::Received { frames: rest.list(|rest| rest.list(Rest::bytes))? })),
+        3 => Answer::Outcome(Err(rest.text()?)),
+        4 => Answer::Taken(rest.number()?),
         other => return Err(unknown(other)),
     };
-    rest.end(outcome).map(Some)
+    rest.end(answer).map(Some)
 }
 
 /// A message's body in the making.
@@ -224,13 +246,11 @@ mod tests {
         ]
     }
 
-    fn outcomes() -> Vec<Result<Outcome, String>> {
-        vec![
-            Ok(Outcome::Done),
-            Ok(Outcome::Ran { status: -1, stdout: "a\nb".into(), stderr: String::new() }),
-            Ok(Outcome::Received { frames: vec![vec![vec![9; 60], vec![8]], Vec::new()] }),
-            Err("eth0 is gone".into()),
-        ]
+    fn answers() -> Vec<Answer> {
+        let ran = Outcome::Ran { status: -1, stdout: "a\nb".into(), stderr: String::new() };
+        let received = Outcome::Received { frames: vec![vec![vec![9; 60], vec![8]], Vec::new()] };
+        let outcomes = [Ok(Outcome::Done), Ok(ran), Ok(received), Err("eth0 is gone".into())];
+        outcomes.into_iter().map(Answer::Outcome).chain([Answer::Taken(2048)]).collect()
     }
 
     #[test]
@@ -246,14 +266,14 @@ mod tests {
         assert_eq!(read_request(&mut from)?, None);
 
         let mut line = Vec::new();
-        for outcome in outcomes() {
-            write_outcome(&mut line, &outcome)?;
+        for answer in answers() {
+            write_answer(&mut line, &answer)?;
         }
         let mut from = line.as_slice();
-        for outcome in outcomes() {
-            assert_eq!(read_outcome(&mut from)?, Some(outcome));
+        for answer in answers() {
+            assert_eq!(read_answer(&mut from)?, Some(answer));
         }
-        assert_eq!(read_outcome(&mut from)?, None);
+        assert_eq!(read_answer(&mut from)?, None);
         Ok(())
     }
 
@@ -279,7 +299,7 @@ mod tests {
     fn noise_is_refused_and_takes_no_memory() {
         for noise in [[0xff; 64], [0x0f; 64], [1; 64]] {
             assert!(read_request(&mut noise.as_slice()).is_err());
-            assert!(read_outcome(&mut noise.as_slice()).is_err());
+            assert!(read_answer(&mut noise.as_slice()).is_err());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Random changes in the middle of a case, wrong ones too.
 
 use super::service::{Service, server_options};
-use super::{LISTINGS, Maker};
+use super::{COUNTED, LISTINGS, Maker};
 use crate::oracle::case::Action;
 
 /// Sysctls that are written, and the largest value of each.
@@ -110,6 +110,8 @@ impl Maker {
                 return;
             }
             Kind::Zero => {
+                // What was not added up yet, the kernel does not take off.
+                self.actions.push(Action::Wait(COUNTED));
                 let of = if self.rng.percent(50) { format!(" {}", service.id) } else { String::new() };
                 self.command(format!("-Z{of}"));
             }

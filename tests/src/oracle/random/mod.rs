@@ -20,8 +20,8 @@ use traffic::Traffic;
 const LISTINGS: [&str; 5] =
     ["ipvsadm -Ln", "ipvsadm -Ln --persistent-conn", "ipvsadm -Ln --thresholds", "ipvsadm -Lnc", "ipvsadm -Sn"];
 
-/// The kernel adds its counters up every two seconds (`ip_vs_est.c: estimation_timer`).
-const COUNTED: Duration = Duration::from_secs(4);
+/// The kernel adds its counters up every two seconds (`ip_vs_est.c: estimation_timer`), and shows what they were then.
+const COUNTED: Duration = Duration::from_millis(2200);
 
 /// Commands in the middle of a case, at most: each is a process in the guest.
 const CHANGES: usize = 6;

@@ -20,6 +20,7 @@ mod connections;
 mod flows;
 mod forward;
 mod interfaces;
+mod locality;
 mod open;
 mod parse;
 mod pipeline;

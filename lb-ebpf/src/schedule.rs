@@ -5,6 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
+use lb_common::address::Address;
 use lb_common::schedule::blocks::{self, BlockScan, Blocks, Summary};
 use lb_common::schedule::pool::{self, Cursor, HEADER_WORDS, Header};
 use lb_common::schedule::{self, Candidate, Kind, Members, Scan, Step};
@@ -12,16 +13,18 @@ use lb_common::service::Service;
 use lb_common::settings::{Settings, flags};
 
 use crate::flows::MMAPABLE;
-use crate::{atomic, reals};
+use crate::{atomic, locality, reals};
 
 #[map]
 static POOLS: Array<u64> = Array::with_max_entries(1, MMAPABLE);
 
 /// The members of a service.
 #[derive(Clone, Copy)]
-struct Pool {
-    first: u32,
-    count: u32,
+pub struct Pool {
+    /// Its first word.
+    pub first: u32,
+    /// Number of members.
+    pub count: u32,
 }
 
 impl Pool {
@@ -84,7 +87,20 @@ const MANY: u32 = u32::MAX - 2;
 
 /// The real server for a new connection of a service; `None` if there is none.
 #[inline(always)]
-pub fn pick(service: &Service, settings: &Settings) -> Option<u32> {
+pub fn pick(service: &Service, destination: &Address, settings: &Settings, now: u64) -> Option<u32> {
+    if service.table == 0 {
+        return pick_anew(service, settings);
+    }
+    if let Some(real) = locality::recall(service, destination, now) {
+        return Some(real);
+    }
+    let real = pick_anew(service, settings)?;
+    locality::remember(service, destination, real, now);
+    Some(real)
+}
+
+#[inline(always)]
+fn pick_anew(service: &Service, settings: &Settings) -> Option<u32> {
     let classic = settings.flags & flags::CLASSIC_OVERHEAD;
     // Whoever is late looks again. Spelled out: Linux 6.1 refuses a loop whose last instruction falls through to
     // its first, which is how compilers like to lay this one out.
@@ -157,8 +173,9 @@ extern "C" fn look_at_block(_index: u32, work: *mut c_void) -> i64 {
     1
 }
 
+/// The header of a pool.
 #[inline(always)]
-fn header(first: u32) -> Option<Header> {
+pub fn header(first: u32) -> Option<Header> {
     let weights = *POOLS.get(first.wrapping_add(1))?;
     let count = *POOLS.get(first.wrapping_add(2))?;
     Some(Header::from_words(weights, count))

@@ -15,7 +15,6 @@ const NOT_PLAYED: &[&str] = &[
     "dh_531_life",
     "dh_531_syn",
     "dh_weights_mid",
-    "lblc_531_syn",
     "mh_531_life",
     "mh_531_syn",
     "mh_mh-fallback_531",
@@ -53,6 +52,7 @@ macro_rules! recordings {
 recordings! {
     edge_allzero edge_nodest edge_reuse_mode0 edge_reuse_mode1 edge_sloppy edge_tcp edge_ttl_tos
     fo_531_syn
+    lblc_531_syn
     lc_531_life lc_531_syn lc_weights_mid
     nq_531_life nq_531_syn
     ovf_531_syn

@@ -5,6 +5,7 @@
 
 pub mod blocks;
 mod least;
+pub mod locality;
 pub mod pool;
 mod round;
 #[cfg(test)]
@@ -35,6 +36,10 @@ pub enum Kind {
     Fo = 6,
     /// Weighted overflow (`ip_vs_ovf.c`).
     Ovf = 7,
+    /// Locality-based least connections (`ip_vs_lblc.c`).
+    Lblc = 12,
+    /// Locality-based least connections with replication (`ip_vs_lblcr.c`).
+    Lblcr = 13,
 }
 
 impl Kind {
@@ -49,6 +54,8 @@ impl Kind {
             5 => Self::Nq,
             6 => Self::Fo,
             7 => Self::Ovf,
+            12 => Self::Lblc,
+            13 => Self::Lblcr,
             _ => Self::Rr,
         }
     }
@@ -137,7 +144,9 @@ impl Scan {
         match self.kind {
             Kind::Rr => self.round_robin(members),
             Kind::Wrr => self.weighted_round_robin(members),
-            Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf => self.best(members),
+            Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf | Kind::Lblc | Kind::Lblcr => {
+                self.best(members)
+            }
         }
     }
 

@@ -123,7 +123,9 @@ pub fn cursor_after(kind: Kind, cursor: Cursor, header: &Header, change: Change)
     match kind {
         Kind::Wrr => wrr_cursor_after(cursor, header, change),
         Kind::Rr => Cursor { position: rr_position_after(cursor.position, change), weight: 0 },
-        Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf => Cursor { position: HEAD, weight: 0 },
+        Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf | Kind::Lblc | Kind::Lblcr => {
+            Cursor { position: HEAD, weight: 0 }
+        }
     }
 }
 

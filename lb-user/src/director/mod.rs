@@ -245,6 +245,7 @@ impl Director {
     pub fn tick(&mut self) -> Result<()> {
         self.sweep()?;
         self.tables.tick();
+        self.tables.collect_tables(self.plane.now()?);
         match &mut self.journal {
             Some(journal) => Ok(journal.keep_safe(&self.model)?),
             None => Ok(()),

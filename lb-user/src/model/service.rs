@@ -116,6 +116,10 @@ pub enum SchedulerKind {
     Lc,
     /// Weighted least connections (the default of `ipvsadm`).
     Wlc,
+    /// Locality-based least connections.
+    Lblc,
+    /// Locality-based least connections with replication.
+    Lblcr,
     /// Shortest expected delay.
     Sed,
     /// Never queue.
@@ -128,7 +132,18 @@ pub enum SchedulerKind {
 
 impl SchedulerKind {
     /// Every scheduler, in the order of the documentation.
-    pub const ALL: [Self; 8] = [Self::Rr, Self::Wrr, Self::Lc, Self::Wlc, Self::Sed, Self::Nq, Self::Fo, Self::Ovf];
+    pub const ALL: [Self; 10] = [
+        Self::Rr,
+        Self::Wrr,
+        Self::Lc,
+        Self::Wlc,
+        Self::Lblc,
+        Self::Lblcr,
+        Self::Sed,
+        Self::Nq,
+        Self::Fo,
+        Self::Ovf,
+    ];
 
     /// The name that `ipvsadm -s` knows.
     pub fn name(self) -> &'static str {
@@ -137,6 +152,8 @@ impl SchedulerKind {
             Self::Wrr => "wrr",
             Self::Lc => "lc",
             Self::Wlc => "wlc",
+            Self::Lblc => "lblc",
+            Self::Lblcr => "lblcr",
             Self::Sed => "sed",
             Self::Nq => "nq",
             Self::Fo => "fo",

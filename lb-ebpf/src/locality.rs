@@ -8,7 +8,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap};
 use lb_common::address::Address;
 use lb_common::schedule::locality::{
-    self, CELLS as CELL_COUNT, Cell, EntryKey, GONE, List, MOST_ENTRIES, Remembered, SetScan,
+    self, Cell, EntryKey, GONE, List, MOST_CELLS, MOST_ENTRIES, Remembered, SetScan,
 };
 use lb_common::schedule::{Candidate, Kind, Members as _};
 use lb_common::service::Service;
@@ -19,10 +19,10 @@ use crate::schedule::{Pool, header};
 use crate::{atomic, reals, settings};
 
 #[map]
-static CELLS: Array<Cell> = Array::with_max_entries(CELL_COUNT, MMAPABLE);
+static CELLS: Array<Cell> = Array::with_max_entries(MOST_CELLS, MMAPABLE);
 
 #[map]
-static ENTRY_KEYS: HashMap<EntryKey, u32> = HashMap::with_max_entries(CELL_COUNT / 2, 0);
+static ENTRY_KEYS: HashMap<EntryKey, u32> = HashMap::with_max_entries(MOST_CELLS / 2, 0);
 
 /// `BPF_NOEXIST`
 const NEW: u64 = 1;

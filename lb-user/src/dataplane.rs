@@ -10,6 +10,7 @@ use aya::programs::xdp::{XdpLinkId, XdpMode};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use lb_common::reason::Reason;
+use lb_common::schedule::locality;
 use lb_common::sweep::Sweep;
 use lb_common::table::{self, WAYS};
 use lb_common::{maps, sweep};
@@ -53,6 +54,11 @@ impl Sizes {
     pub fn pool_words(&self) -> u32 {
         let members = self.real_slots().saturating_add(self.real_slots() / 16);
         members.saturating_add(self.services.saturating_mul(4)).saturating_mul(3)
+    }
+
+    /// Cells of lblc's and lblcr's tables: one for each destination, and one for each of its servers with lblcr.
+    pub fn cells(&self) -> u32 {
+        self.connections.clamp(1024, locality::MOST_CELLS)
     }
 
     /// Real server slots: also for those that were removed and still have connections.
@@ -124,6 +130,8 @@ impl DataPlane {
             (maps::SERVICES, sizes.services),
             (maps::SERVICE_STATS, sizes.services * cpus),
             (maps::POOLS, sizes.pool_words()),
+            (maps::CELLS, sizes.cells()),
+            (maps::ENTRY_KEYS, sizes.cells() / 2),
             (maps::REALS, sizes.real_slots()),
             (maps::REAL_COUNTS, sizes.real_slots()),
             (maps::REAL_STATS, sizes.real_slots() * cpus),

@@ -6,6 +6,7 @@ mod expect;
 mod forms;
 mod forward;
 mod full;
+mod locality;
 mod many;
 mod marks;
 mod persistence;

@@ -10,8 +10,8 @@ use crate::address::Address;
 use super::least::{Best, Rule};
 use super::{Candidate, HEAD, Kind};
 
-/// Number of cells: one for each table, entry, and server in a set.
-pub const CELLS: u32 = 131_072;
+/// Most cells: there is one for each table, entry, and server in a set.
+pub const MOST_CELLS: u32 = 131_072;
 
 /// Most entries of a table, beyond which new destinations get none (`max_size * 3 / 2`).
 pub const MOST_ENTRIES: u32 = MAX_SIZE * 3 / 2;

@@ -10,7 +10,7 @@ use lb_common::flow::{Flow, Word};
 use lb_common::maps as names;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer, mac_word};
-use lb_common::schedule::locality::{Cell, EntryKey};
+use lb_common::schedule::locality::{Cell, EntryKey, words};
 use lb_common::service::{Service, ServiceKey, Traffic};
 use lb_common::settings::Settings;
 use lb_common::table::{self, Tags, WAYS, WAYS_PER_WORD};
@@ -120,6 +120,17 @@ impl KernelMaps {
             if Word(flow.word).is_live() {
                 change(&mut flow);
                 flows.flows.write(index, &flow);
+            }
+        }
+    }
+
+    /// Makes what lblc and lblcr remember older by so many jiffies: for tests that let time pass.
+    pub fn age_entries(&mut self, jiffies: u64) {
+        for index in 0..self.cells.len() {
+            if self.cells.word(index, words::NEXT) as u32 != 0 {
+                let mut cell = self.cells.read(index);
+                (cell.used, cell.changed) = (cell.used.saturating_sub(jiffies), cell.changed.saturating_sub(jiffies));
+                self.cells.write(index, &cell);
             }
         }
     }

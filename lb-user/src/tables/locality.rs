@@ -214,7 +214,7 @@ impl<M: Maps> Tables<M> {
 
     /// The slots of the real servers that are remembered somewhere.
     pub(super) fn remembered(&self) -> HashSet<u32> {
-        if self.services.values().all(|entry| entry.table().is_none()) {
+        if !self.has_tables() {
             return HashSet::new();
         }
         let mut slots = HashSet::new();
@@ -223,6 +223,11 @@ impl<M: Maps> Tables<M> {
             slots.extend(set(&self.maps, &entry).into_iter().map(|at| locality::split_server(self.maps.cell(at).server).0));
         }
         slots
+    }
+
+    /// Whether there is a table.
+    pub fn has_tables(&self) -> bool {
+        self.services.values().any(|entry| entry.table().is_some())
     }
 
     fn cells(&self) -> impl Iterator<Item = (u32, Cell)> {

@@ -7,9 +7,7 @@ use aya_ebpf::helpers::generated::bpf_loop;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap};
 use lb_common::address::Address;
-use lb_common::schedule::locality::{
-    self, Cell, EntryKey, GONE, List, MOST_CELLS, MOST_ENTRIES, Remembered, SetScan,
-};
+use lb_common::schedule::locality::{self, Cell, EntryKey, GONE, List, MOST_CELLS, MOST_ENTRIES, Remembered, SetScan};
 use lb_common::schedule::{Candidate, Kind, Members as _};
 use lb_common::service::Service;
 use lb_common::settings::flags;
@@ -161,11 +159,8 @@ fn least_of_set(entry: *mut Cell, pool: u32, now: u64) -> Option<Remembered> {
     let set = list(entry);
     // SAFETY: the pointer is into a live map value; volatile, so that it is read before the set is.
     let changed_at = unsafe { changed(entry).read_volatile() };
-    let mut walk = Walk {
-        scan: SetScan::new(zero, settings.flags & flags::CLASSIC_OVERHEAD),
-        at: set.first,
-        before: zero,
-    };
+    let mut walk =
+        Walk { scan: SetScan::new(zero, settings.flags & flags::CLASSIC_OVERHEAD), at: set.first, before: zero };
     let steps = set.count.wrapping_add(SPARE_STEPS);
     // SAFETY: the callback has the signature that the helper demands, and `walk` outlives the call.
     unsafe { bpf_loop(steps, look as *mut c_void, (&raw mut walk).cast(), 0) };

@@ -20,7 +20,8 @@ const WAITS: [u64; 3] = [37, 61, 90];
 
 /// A director with the mark 8 on port 80 of 172.16.100.0/24, and a service with servers of these weights, 10 the oldest.
 fn marked(scheduler: &str, weights: &[u32]) -> TestDirector {
-    let mut director = with("iptables -t mangle -A PREROUTING -d 172.16.100.0/24 -p tcp --dport 80 -j MARK --set-mark 8");
+    let mut director =
+        with("iptables -t mangle -A PREROUTING -d 172.16.100.0/24 -p tcp --dport 80 -j MARK --set-mark 8");
     change(&mut director, &format!("ipvsadm -A -f 8 -s {scheduler}"));
     for (server, weight) in (10..).zip(weights) {
         add(&mut director, server, *weight);
@@ -83,9 +84,17 @@ fn a_remembered_server_with_weight_0_or_that_is_removed_is_replaced() {
         for removed in [false, true] {
             let mut director = marked(scheduler, &[9, 9]);
             assert_eq!(picks(&mut director, 1, &[201, 201]), [11, 11]);
-            if removed { remove(&mut director, 11) } else { edit(&mut director, 11, "-w 0") };
+            if removed {
+                remove(&mut director, 11)
+            } else {
+                edit(&mut director, 11, "-w 0")
+            };
             assert_eq!(picks(&mut director, 10, &[201, 201]), [10, 10], "{scheduler} {removed}");
-            if removed { add(&mut director, 11, 9) } else { edit(&mut director, 11, "-w 9") };
+            if removed {
+                add(&mut director, 11, 9)
+            } else {
+                edit(&mut director, 11, "-w 9")
+            };
             // lblc has forgotten it; lblcr has it in the set, where both have two connections and 10 is in front.
             assert_eq!(picks(&mut director, 20, &[201]), [10], "{scheduler} {removed}");
             let last = if scheduler == "lblc" { 10 } else { 11 };
@@ -276,9 +285,7 @@ impl Model {
             }
             let better = match least {
                 None => true,
-                Some(best) => {
-                    self.overhead(best) * self.weight(server) > self.overhead(server) * self.weight(best)
-                }
+                Some(best) => self.overhead(best) * self.weight(server) > self.overhead(server) * self.weight(best),
             };
             if better {
                 least = Some(server);
@@ -382,7 +389,10 @@ impl Model {
                 self.set_sysctls();
             }
             Event::Scheduler(replicates) => {
-                change(&mut self.director, &format!("ipvsadm -E -f 8 -s {}", if replicates { "lblcr" } else { "lblc" }));
+                change(
+                    &mut self.director,
+                    &format!("ipvsadm -E -f 8 -s {}", if replicates { "lblcr" } else { "lblc" }),
+                );
                 if replicates != self.replicates {
                     self.memory.clear();
                 }
@@ -393,11 +403,8 @@ impl Model {
     }
 
     fn set_sysctls(&mut self) {
-        let sysctls = Sysctls {
-            lblcr_expiration: EXPIRATION as u32,
-            classic_overhead: self.classic,
-            ..Sysctls::default()
-        };
+        let sysctls =
+            Sysctls { lblcr_expiration: EXPIRATION as u32, classic_overhead: self.classic, ..Sysctls::default() };
         self.director.director().tables().set_sysctls(&sysctls);
     }
 }

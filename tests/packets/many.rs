@@ -18,14 +18,8 @@ use super::VIP_WEB;
 const SERVERS: u16 = 1024;
 
 /// The schedulers that keep the best of all members.
-const LEAST: [(&str, Kind); 6] = [
-    ("lc", Kind::Lc),
-    ("wlc", Kind::Wlc),
-    ("sed", Kind::Sed),
-    ("nq", Kind::Nq),
-    ("fo", Kind::Fo),
-    ("ovf", Kind::Ovf),
-];
+const LEAST: [(&str, Kind); 6] =
+    [("lc", Kind::Lc), ("wlc", Kind::Wlc), ("sed", Kind::Sed), ("nq", Kind::Nq), ("fo", Kind::Fo), ("ovf", Kind::Ovf)];
 
 /// Members without a memory of blocks: a scan looks at each.
 struct All(Vec<Candidate>);
@@ -111,7 +105,9 @@ impl World {
                 }
             }
             Event::Packet(number, flags) => {
-                self.director.receive(&client(number % self.clients.max(1) + 1, flags));
+                if let Some(number) = number.checked_rem(self.clients) {
+                    self.director.receive(&client(number + 1, flags));
+                }
             }
             Event::Wait(seconds) => self.director.advance(Duration::from_secs(seconds)),
             Event::Edit(at, weight, limit) => {

@@ -98,12 +98,4 @@ impl Recording {
         let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
-
-    /// The commands in it.
-    pub fn commands(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().filter_map(|step| match step {
-            Step::Cmd { cmd, .. } => Some(cmd.as_str()),
-            Step::Sh { .. } | Step::Pkt(_) | Step::Set { .. } | Step::Sleep { .. } | Step::Dump { .. } => None,
-        })
-    }
 }

@@ -36,7 +36,7 @@ impl Rule {
             Kind::Sed => sed,
             Kind::Nq => Self { patient: 0, ..sed },
             Kind::Ovf => Self { limited: u32::MAX, ..fo },
-            Kind::Fo | Kind::Rr | Kind::Wrr => fo,
+            Kind::Fo | Kind::Rr | Kind::Wrr | Kind::Sh | Kind::Dh | Kind::Mh | Kind::Twos => fo,
         }
     }
 
@@ -53,7 +53,7 @@ impl Rule {
     }
 
     #[inline(always)]
-    const fn cost(&self, member: &Candidate) -> u64 {
+    pub(super) const fn cost(&self, member: &Candidate) -> u64 {
         member.active as u64 * self.active as u64 + member.inactive as u64 * self.inactive as u64 + self.plus as u64
     }
 

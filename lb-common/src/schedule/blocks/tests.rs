@@ -37,12 +37,8 @@ impl Blocks for Pool {
 impl Pool {
     fn new(kind: Kind, weights: impl IntoIterator<Item = u32>) -> Self {
         let member = |(real, weight)| Candidate { real, weight, ..Candidate::default() };
-        let mut pool = Self {
-            kind,
-            classic: false,
-            members: (0..).zip(weights).map(member).collect(),
-            summaries: Vec::new(),
-        };
+        let mut pool =
+            Self { kind, classic: false, members: (0..).zip(weights).map(member).collect(), summaries: Vec::new() };
         pool.forget();
         pool
     }

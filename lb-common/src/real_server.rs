@@ -24,8 +24,10 @@ pub struct RealServer {
     pub upper_threshold: u32,
     /// Below this many it is not any more; 0 is three quarters of the upper threshold.
     pub lower_threshold: u32,
+    /// The last weight that was not 0; mh goes by it. 0 if there was none.
+    pub last_weight: u32,
     /// Unused, 0.
-    pub reserved: [u32; 4],
+    pub reserved: [u32; 3],
 }
 
 /// Bits of [`RealServer::flags`].

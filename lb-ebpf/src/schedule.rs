@@ -2,14 +2,18 @@
 
 use core::ffi::c_void;
 
-use aya_ebpf::helpers::generated::bpf_loop;
+use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_loop};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
+use lb_common::schedule::hash::{self, Buckets, EMPTY, PER_WORD, Probe};
 use lb_common::schedule::pool::{self, Cursor, HEADER_WORDS, Header};
+use lb_common::schedule::twos::{Total, Twos};
 use lb_common::schedule::{self, Candidate, Kind, Members, Scan, Step};
-use lb_common::service::Service;
+use lb_common::service::{Service, flags};
+use lb_common::settings::{Settings, flags as sysctl};
 
 use crate::flows::MMAPABLE;
+use crate::parse::Packet;
 use crate::{atomic, reals};
 
 #[map]
@@ -45,7 +49,18 @@ const LATE: u32 = u32::MAX - 1;
 
 /// The real server for a new connection of a service; `None` if there is none.
 #[inline(always)]
-pub fn pick(service: &Service) -> Option<u32> {
+pub fn pick(service: &Service, packet: &Packet, settings: &Settings) -> Option<u32> {
+    let picked = match Kind::from_number(service.scheduler) {
+        Kind::Sh | Kind::Dh | Kind::Mh => probe(service, packet),
+        Kind::Twos => lvx_twos(service.pool, settings.flags & sysctl::CLASSIC_OVERHEAD),
+        Kind::Rr | Kind::Wrr | Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf => scan(service),
+    };
+    if picked == NOBODY { None } else { Some(picked) }
+}
+
+/// The pick of a scheduler that looks at one member after the other.
+#[inline(always)]
+fn scan(service: &Service) -> u32 {
     // Whoever is late looks again. Spelled out: Linux 6.1 refuses a loop whose last instruction falls through to
     // its first, which is how compilers like to lay this one out.
     let mut picked = lvx_pick(service.pool, service.scheduler, 0);
@@ -55,7 +70,7 @@ pub fn pick(service: &Service) -> Option<u32> {
     if picked == LATE {
         picked = lvx_pick(service.pool, service.scheduler, 1);
     }
-    if picked == NOBODY { None } else { Some(picked) }
+    picked
 }
 
 /// One try; the last one's pick holds even if another CPU was faster. A global function: the verifier looks at it
@@ -99,9 +114,134 @@ extern "C" fn look(_index: u32, work: *mut c_void) -> i64 {
     1
 }
 
-/// The real server for a flow that finds no room in the table: the same for each of its packets.
+/// The members of a service with a table.
+#[derive(Clone, Copy)]
+struct Hashed {
+    pool: Pool,
+    count: u32,
+}
+
+impl Members for Hashed {
+    #[inline(always)]
+    fn candidate(&self, position: u32) -> Option<Candidate> {
+        // Behind the last may be other pools: the scheduler may have changed before the pool, or after it.
+        if position >= self.count { None } else { self.pool.candidate(position) }
+    }
+}
+
+impl Buckets for Hashed {
+    #[inline(always)]
+    fn position(&self, bucket: u32) -> u32 {
+        let word = self.pool.first.wrapping_add(pool::words(self.count)).wrapping_add(bucket / PER_WORD);
+        let positions = POOLS.get(word).copied().unwrap_or(u64::MAX);
+        (positions >> (bucket % PER_WORD * 16)) as u32 & u32::from(EMPTY)
+    }
+}
+
+struct ProbeWork {
+    probe: Probe,
+    members: Hashed,
+    picked: u32,
+}
+
+/// The pick of a scheduler that hashes an address.
 #[inline(always)]
-pub fn by_hash(service: &Service, hash: u64) -> Option<u32> {
+fn probe(service: &Service, packet: &Packet) -> u32 {
+    let key = if service.scheduler == Kind::Dh as u32 {
+        hash::key(&packet.key.virtual_address, 0)
+    } else {
+        let port = if service.flags & flags::SCHEDULER_2 != 0 { packet.key.source_port() } else { 0 };
+        hash::key(&packet.key.client, port)
+    };
+    lvx_probe(service.pool, service.scheduler, service.flags & flags::SCHEDULER_1, key)
+}
+
+/// A global function: the verifier looks at it once, whoever calls it.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_probe(first: u32, scheduler: u32, fallback: u32, key: u32) -> u32 {
+    let Some(header) = header(first) else { return NOBODY };
+    let kind = Kind::from_number(scheduler);
+    let members = Hashed { pool: Pool { first }, count: header.count };
+    // dh has no fallback; its flags mean nothing.
+    let fallback = fallback != 0 && scheduler != Kind::Dh as u32;
+    let mut work = ProbeWork { probe: Probe::new(kind, key, fallback, &header), members, picked: NOBODY };
+    // SAFETY: the callback has the signature that the helper demands, and `work` outlives the call.
+    unsafe { bpf_loop(hash::max_steps(kind), look_into as *mut c_void, (&raw mut work).cast(), 0) };
+    work.picked
+}
+
+/// One bucket; 1 ends the loop.
+#[inline(never)]
+extern "C" fn look_into(_index: u32, work: *mut c_void) -> i64 {
+    // SAFETY: `lvx_probe` passes a pointer to its `ProbeWork`.
+    let work = unsafe { &mut *work.cast::<ProbeWork>() };
+    match work.probe.step(&work.members) {
+        Step::Continue => return 0,
+        Step::Pick(real) => work.picked = real,
+        Step::Nobody => work.picked = NOBODY,
+    }
+    1
+}
+
+struct TotalWork {
+    total: Total,
+    pool: Pool,
+}
+
+struct TwosWork {
+    twos: Twos,
+    pool: Pool,
+    picked: u32,
+}
+
+/// The better of two members by lot. A global function: the verifier looks at it once.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_twos(first: u32, classic: u32) -> u32 {
+    let Some(header) = header(first) else { return NOBODY };
+    let pool = Pool { first };
+    let mut sum = TotalWork { total: Total::new(&header), pool };
+    // SAFETY: the callback has the signature that the helper demands, and `sum` outlives the call.
+    unsafe { bpf_loop(header.count, add_up as *mut c_void, (&raw mut sum).cast(), 0) };
+    // SAFETY: the helper has no conditions.
+    let random = [unsafe { bpf_get_prandom_u32() }, unsafe { bpf_get_prandom_u32() }];
+    let twos = Twos::new(&header, sum.total.weight, random, classic != 0);
+    let mut work = TwosWork { twos, pool, picked: NOBODY };
+    // SAFETY: the callback has the signature that the helper demands, and `work` outlives the call.
+    unsafe { bpf_loop(header.count, draw as *mut c_void, (&raw mut work).cast(), 0) };
+    work.picked
+}
+
+/// One member; 1 ends the loop.
+#[inline(never)]
+extern "C" fn add_up(_index: u32, work: *mut c_void) -> i64 {
+    // SAFETY: `lvx_twos` passes a pointer to its `TotalWork`.
+    let work = unsafe { &mut *work.cast::<TotalWork>() };
+    i64::from(!work.total.step(&work.pool))
+}
+
+/// One member; 1 ends the loop.
+#[inline(never)]
+extern "C" fn draw(_index: u32, work: *mut c_void) -> i64 {
+    // SAFETY: `lvx_twos` passes a pointer to its `TwosWork`.
+    let work = unsafe { &mut *work.cast::<TwosWork>() };
+    match work.twos.step(&work.pool) {
+        Step::Continue => return 0,
+        Step::Pick(real) => work.picked = real,
+        Step::Nobody => {}
+    }
+    1
+}
+
+/// The real server for a flow that finds no room in the table: the same for each of its packets. Where the scheduler
+/// itself goes by a hash of the packet, it is asked.
+#[inline(always)]
+pub fn by_hash(service: &Service, packet: &Packet, hash: u64) -> Option<u32> {
+    if hash::buckets(Kind::from_number(service.scheduler)) != 0 {
+        let picked = probe(service, packet);
+        return if picked == NOBODY { None } else { Some(picked) };
+    }
     let count = header(service.pool)?.count;
     let pool = Pool { first: service.pool };
     let start = (hash >> 32) as u32;

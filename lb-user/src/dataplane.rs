@@ -10,6 +10,7 @@ use aya::programs::xdp::{XdpLinkId, XdpMode};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use lb_common::reason::Reason;
+use lb_common::schedule::{Kind, hash};
 use lb_common::sweep::Sweep;
 use lb_common::table::{self, WAYS};
 use lb_common::{maps, sweep};
@@ -48,9 +49,13 @@ impl Default for Sizes {
 }
 
 impl Sizes {
-    /// Words of the pools: every server in a pool, each pool's header, and as much again for pools that change.
+    /// Words of the pools: every server in a pool, each pool's header, and as much again for pools that change; then
+    /// a table of sh or dh for each service, and for 512 services one of mh.
     pub fn pool_words(&self) -> u32 {
-        self.real_slots().saturating_add(self.services.saturating_mul(4)).saturating_mul(3)
+        let members = self.real_slots().saturating_add(self.services.saturating_mul(4)).saturating_mul(3);
+        let hashed = self.services.saturating_mul(2 * hash::words(Kind::Sh));
+        let maglev = self.services.min(512).saturating_add(1).saturating_mul(hash::words(Kind::Mh));
+        members.saturating_add(hashed).saturating_add(maglev)
     }
 
     /// Real server slots: also for those that were removed and still have connections.

@@ -7,6 +7,7 @@ mod expect;
 mod forms;
 mod forward;
 mod full;
+mod hash;
 mod marks;
 mod persistence;
 mod random;

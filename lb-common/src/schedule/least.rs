@@ -28,15 +28,14 @@ const fn cost(kind: Kind, candidate: &Candidate) -> Option<(u64, u64)> {
     }
     let active = candidate.active as u64;
     let weight = candidate.weight as u64;
-    // `ip_vs_dest_conn_overhead` since 6.1.183: active connections count 256 times, and in the total once more.
-    let overhead = (active << 8) + active + candidate.inactive as u64;
+    let overhead = candidate.overhead(false);
     Some(match kind {
         Kind::Lc => (overhead, 1),
         Kind::Wlc => (overhead, weight),
         Kind::Sed | Kind::Nq => (active + 1, weight),
         Kind::Ovf if active > weight => return None,
         // The largest weight wins.
-        Kind::Fo | Kind::Ovf | Kind::Rr | Kind::Wrr => (1, weight),
+        Kind::Fo | Kind::Ovf | Kind::Rr | Kind::Wrr | Kind::Sh | Kind::Dh | Kind::Mh | Kind::Twos => (1, weight),
     })
 }
 

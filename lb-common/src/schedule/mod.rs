@@ -2,12 +2,15 @@
 //!
 //! A scheduler is a [`Scan`] over the members of a service, newest first: a machine that looks at one member a
 //! step. The XDP program drives it by `bpf_loop`, the host by a plain loop; the decisions are the same code.
+//! Those that do not look at one member after the other have machines of their own: [`hash`], [`twos`].
 
+pub mod hash;
 mod least;
 pub mod pool;
 mod round;
 #[cfg(test)]
 mod tests;
+pub mod twos;
 
 use pool::{Cursor, Header};
 
@@ -34,6 +37,14 @@ pub enum Kind {
     Fo = 6,
     /// Weighted overflow (`ip_vs_ovf.c`).
     Ovf = 7,
+    /// Source hashing (`ip_vs_sh.c`).
+    Sh = 8,
+    /// Destination hashing (`ip_vs_dh.c`).
+    Dh = 9,
+    /// Maglev hashing (`ip_vs_mh.c`).
+    Mh = 10,
+    /// The better of two by lot (`ip_vs_twos.c`).
+    Twos = 11,
 }
 
 impl Kind {
@@ -48,6 +59,10 @@ impl Kind {
             5 => Self::Nq,
             6 => Self::Fo,
             7 => Self::Ovf,
+            8 => Self::Sh,
+            9 => Self::Dh,
+            10 => Self::Mh,
+            11 => Self::Twos,
             _ => Self::Rr,
         }
     }
@@ -66,6 +81,16 @@ pub struct Candidate {
     pub inactive: u32,
     /// Whether it takes no new connections.
     pub overloaded: bool,
+}
+
+impl Candidate {
+    /// What it costs to have its connections (`ip_vs_dest_conn_overhead`). Since 6.1.183 active ones count 256 times, and
+    /// in the total once more; before (`classic`) the second term was of the inactive ones only.
+    #[inline(always)]
+    pub const fn overhead(&self, classic: bool) -> u64 {
+        let active = self.active as u64;
+        (active << 8) + if classic { 0 } else { active } + self.inactive as u64
+    }
 }
 
 /// The members of a service, newest first.
@@ -137,6 +162,8 @@ impl Scan {
             Kind::Rr => self.round_robin(members),
             Kind::Wrr => self.weighted_round_robin(members),
             Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf => self.best(members),
+            // They are no scans.
+            Kind::Sh | Kind::Dh | Kind::Mh | Kind::Twos => Step::Nobody,
         }
     }
 

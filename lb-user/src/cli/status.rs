@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::api::{Health, NeighbourState, ServerEntry, ServiceEntry, Status};
+use crate::model::Service;
 
 /// The status as text: what is wrong first.
 pub(super) fn text(status: &Status) -> String {
@@ -54,7 +55,10 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
 fn write_service(out: &mut String, entry: &ServiceEntry) -> std::fmt::Result {
     let persistence = entry.service.persistence.map(|persistence| format!(", persistent {} s", persistence.timeout));
     let counters = &entry.counters;
-    writeln!(out, "\n{} {}{}", entry.service.id, entry.service.scheduler, persistence.unwrap_or_default())?;
+    let Service { id, scheduler, scheduler_flags, .. } = &entry.service;
+    let flags = scheduler_flags.names(*scheduler);
+    let flags = if flags.is_empty() { flags } else { format!(" ({flags})") };
+    writeln!(out, "\n{id} {scheduler}{flags}{}", persistence.unwrap_or_default())?;
     writeln!(out, "  {} connections, {} packets, {} bytes", counters.connections, counters.packets, counters.bytes)?;
     writeln!(out, "  REAL SERVER                    WEIGHT  ACTIVE  INACTIVE  TEMPLATES  HEALTH, NEIGHBOUR")?;
     for server in &entry.servers {

@@ -22,6 +22,10 @@ fn service_rules(entry: &ServiceEntry, numeric: bool, names: &dyn Names) -> Stri
     if service.one_packet {
         out.push_str(" -o");
     }
+    let flags = service.scheduler_flags.names(service.scheduler);
+    if !flags.is_empty() {
+        out.push_str(&format!(" -b {flags}"));
+    }
     out.push('\n');
     for entry in order::servers(&entry.servers) {
         let method = match entry.server.method {

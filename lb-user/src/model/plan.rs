@@ -70,7 +70,9 @@ fn change_service(before: &Service, after: &Service, changes: &mut Vec<Request>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ForwardingMethod, Netmask, Persistence, Protocol, SchedulerKind, ServiceId, Sysctls, Timeouts};
+    use crate::model::{
+        ForwardingMethod, Netmask, Persistence, Protocol, SchedulerFlags, SchedulerKind, ServiceId, Sysctls, Timeouts,
+    };
     use proptest::prelude::*;
     use std::net::{IpAddr, Ipv4Addr};
 
@@ -95,6 +97,7 @@ mod tests {
                 persistence: timeout.map(|timeout| Persistence { timeout }),
                 netmask: Netmask::V4(Ipv4Addr::BROADCAST),
                 one_packet: false,
+                scheduler_flags: SchedulerFlags::default(),
                 servers,
             });
             Model::new(services, Timeouts { tcp, ..Timeouts::default() })

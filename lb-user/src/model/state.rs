@@ -98,17 +98,16 @@ impl Model {
             }
             Request::AddServer { id, server } => {
                 self.defined(id)?;
+                check_thresholds(server)?;
                 if self.server(id, server.address, server.port).is_some() {
                     return Err(Refusal::ServerExists);
                 }
-                check_server(id, server)
+                check_address(id, server.address)
             }
             Request::EditServer { id, server } => {
                 self.defined(id)?;
-                if self.server(id, server.address, server.port).is_none() {
-                    return Err(Refusal::NoSuchServer);
-                }
-                check_server(id, server)
+                check_thresholds(server)?;
+                self.server(id, server.address, server.port).map(|_| ()).ok_or(Refusal::NoSuchServer)
             }
             Request::DeleteServer { id, address, port } => {
                 self.defined(id)?;
@@ -209,25 +208,37 @@ fn merge(old: Timeouts, new: Timeouts) -> Timeouts {
     Timeouts { tcp: keep(old.tcp, new.tcp), tcpfin: keep(old.tcpfin, new.tcpfin), udp: keep(old.udp, new.udp) }
 }
 
+/// IPVS takes any address for a virtual one.
 fn check_service(service: &Service) -> Result<(), Refusal> {
     match service.id {
         ServiceId::Mark { mark: 0, .. } => Err(Refusal::Invalid),
-        ServiceId::Address { vip, .. } if vip.is_unspecified() || vip.is_multicast() => Err(Refusal::Invalid),
+        ServiceId::Address { vip, .. } if is_mapped(vip) => Err(mapped()),
         ServiceId::Mark { .. } | ServiceId::Address { .. } => Ok(()),
     }
 }
 
-/// `ip_vs_new_dest`, `ip_vs_add_dest`.
-fn check_server(id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
-    if server.lower_threshold > server.upper_threshold {
-        return Err(Refusal::OutOfRange);
-    }
-    let unicast = match server.address {
-        IpAddr::V4(address) => !address.is_unspecified() && !address.is_multicast() && !address.is_broadcast(),
-        IpAddr::V6(address) => !address.is_unspecified() && !address.is_multicast(),
+/// `ip_vs_add_dest` and `ip_vs_edit_dest` look at them before they look for the server.
+fn check_thresholds(server: &RealServer) -> Result<(), Refusal> {
+    if server.lower_threshold > server.upper_threshold { Err(Refusal::OutOfRange) } else { Ok(()) }
+}
+
+/// `ip_vs_new_dest`, as far as it does not ask the routing table for the machine's own addresses.
+fn check_address(id: &ServiceId, address: IpAddr) -> Result<(), Refusal> {
+    let unicast = match address {
+        IpAddr::V4(v4) => v4.octets()[0] != 0 && !v4.is_multicast() && !v4.is_broadcast(),
+        IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast() && !v6.is_unicast_link_local(),
     };
-    if !unicast || id.family() != server.address.into() {
+    if !unicast || id.family() != address.into() {
         return Err(Refusal::Invalid);
     }
-    Ok(())
+    if is_mapped(address) { Err(mapped()) } else { Ok(()) }
+}
+
+/// Whether it would be taken for an IPv4 address: the tables keep those as IPv4-mapped ones.
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
+}
+
+fn mapped() -> Refusal {
+    Refusal::Other("LVX has no IPv4-mapped IPv6 addresses; nothing was changed".to_owned())
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use lb_common::real_server::{self, Counts, RealServer, flags, mac_word};
+use lb_common::schedule::hash::table;
 use lb_common::service::Traffic;
 
 use super::RealId;
@@ -43,6 +44,21 @@ pub struct Member {
     pub real: u32,
     /// Its weight.
     pub weight: u32,
+    /// The last weight that was not 0, or 0.
+    pub last_weight: u32,
+}
+
+impl Member {
+    /// What the table of a scheduler that hashes is made of.
+    pub(super) fn hashed(&self) -> table::Member {
+        let (address, port) = self.address;
+        table::Member {
+            address: address.into(),
+            port: port.to_be(),
+            weight: self.weight,
+            last_weight: self.last_weight,
+        }
+    }
 }
 
 /// Free indices of a table.
@@ -235,6 +251,9 @@ impl Reals {
 
 fn configure(real: &mut RealServer, server: &model::RealServer) {
     real.weight = server.weight;
+    if server.weight != 0 {
+        real.last_weight = server.weight;
+    }
     real.upper_threshold = server.upper_threshold;
     real.lower_threshold = server.lower_threshold;
 }

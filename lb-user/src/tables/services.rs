@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use lb_common::address::Address as Words;
 use lb_common::real_server::Counts;
+use lb_common::schedule::hash::table::{self, MAX_MEMBERS};
 use lb_common::schedule::pool::{self, Change, Cursor, Header};
-use lb_common::schedule::{HEAD, Kind};
+use lb_common::schedule::{HEAD, Kind, hash};
 use lb_common::service::{self, ServiceKey, Traffic};
 
 use super::maps::Maps;
@@ -116,7 +117,9 @@ impl<M: Maps> Tables<M> {
             return Err(full("real_servers"));
         };
         let mut members = entry.members.clone();
-        members.insert(0, Member { address: (server.address, server.port), real, weight: server.weight });
+        let last_weight = self.maps.real(real).last_weight;
+        let address = (server.address, server.port);
+        members.insert(0, Member { address, real, weight: server.weight, last_weight });
         let kind = entry.kind;
         let published = self.publish(*id, kind, members, Change::Added);
         if published.is_err() {
@@ -132,6 +135,9 @@ impl<M: Maps> Tables<M> {
     pub fn edit_server(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
         let (position, mut members, kind) = self.member(id, &(server.address, server.port))?;
         members[position].weight = server.weight;
+        if server.weight != 0 {
+            members[position].last_weight = server.weight;
+        }
         let real = members[position].real;
         self.publish(*id, kind, members, Change::Edited)?;
         self.reals.edit(&mut self.maps, real, server);
@@ -210,8 +216,13 @@ impl<M: Maps> Tables<M> {
     }
 
     fn write_pool(&mut self, kind: Kind, members: &[Member], cursor: Cursor, change: Change) -> Result<Run, Refusal> {
+        if hash::buckets(kind) > 0 && members.len() > MAX_MEMBERS {
+            return Err(Refusal::Full(format!(
+                "a service of a scheduler that hashes has at most {MAX_MEMBERS} servers"
+            )));
+        }
         let header = Header::of(members.iter().map(|member| member.weight));
-        let words = pool::words(header.count);
+        let words = pool::words(header.count) + hash::words(kind);
         let first = self.pools.take(words).or_else(|| {
             self.maps.wait_for_packets();
             self.pools.settle();
@@ -222,6 +233,10 @@ impl<M: Maps> Tables<M> {
         let mut all = vec![cursor.to_word()];
         all.extend(header.to_words());
         all.extend(members.iter().map(|member| pool::member(member.real, member.weight)));
+        if hash::buckets(kind) > 0 {
+            let hashed: Vec<_> = members.iter().map(Member::hashed).collect();
+            all.extend(table::words(kind, &hashed));
+        }
         self.maps.set_pool(first, &all);
         Ok(Run { first, words })
     }
@@ -234,6 +249,7 @@ impl<M: Maps> Tables<M> {
         if service.one_packet {
             flags |= service::flags::ONE_PACKET;
         }
+        flags |= u32::from(service.scheduler_flags.bits()) * service::flags::SCHEDULER_1;
         service::Service {
             flags,
             pool: 0,
@@ -264,6 +280,10 @@ fn kind(scheduler: SchedulerKind) -> Kind {
         SchedulerKind::Nq => Kind::Nq,
         SchedulerKind::Fo => Kind::Fo,
         SchedulerKind::Ovf => Kind::Ovf,
+        SchedulerKind::Sh => Kind::Sh,
+        SchedulerKind::Dh => Kind::Dh,
+        SchedulerKind::Mh => Kind::Mh,
+        SchedulerKind::Twos => Kind::Twos,
     }
 }
 

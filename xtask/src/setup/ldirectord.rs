@@ -29,7 +29,8 @@ fn directory() -> PathBuf {
 
 /// Makes sure of the program and its modules.
 pub(super) fn ensure() -> Result<Step> {
-    let missing: Vec<_> = MODULES.into_iter().filter(|(module, _)| !loads(module)).map(|(_, package)| package).collect();
+    let missing: Vec<_> =
+        MODULES.into_iter().filter(|(module, _)| !loads(module)).map(|(_, package)| package).collect();
     if missing.is_empty() && ldirectord().is_file() {
         return Ok(Step::Ready("ldirectord".to_owned()));
     }
@@ -70,5 +71,6 @@ fn unpack(directory: &Path) -> Result<()> {
 }
 
 fn download(directory: &Path) -> Result<()> {
-    command::output(Command::new("apt-get").args(["--quiet", "download", "ldirectord"]).current_dir(directory)).map(drop)
+    command::output(Command::new("apt-get").args(["--quiet", "download", "ldirectord"]).current_dir(directory))
+        .map(drop)
 }

@@ -8,6 +8,7 @@ mod forms;
 mod forward;
 mod full;
 mod hash;
+mod many;
 mod marks;
 mod persistence;
 mod random;

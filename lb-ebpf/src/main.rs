@@ -20,6 +20,7 @@ mod connections;
 mod drop_packet;
 mod flows;
 mod forward;
+mod icmp;
 mod interfaces;
 mod open;
 mod parse;

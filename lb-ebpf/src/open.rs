@@ -101,10 +101,10 @@ fn open_for(service: &Service, packet: &Packet, hash: u64, settings: &Settings, 
     Ok((real, server))
 }
 
-/// Which packets open a connection (`tcp_conn_schedule`).
+/// Which packets open a connection (`tcp_conn_schedule`); ICMP errors that come here do.
 #[inline(always)]
 pub fn may_open(packet: &Packet, settings: &Settings) -> bool {
-    if !packet.is_tcp() {
+    if !packet.is_tcp() || packet.is_about_flow() {
         return true;
     }
     let sloppy = settings.flags & sysctl::SLOPPY_TCP != 0;

@@ -213,7 +213,9 @@ struct ProbeWork {
 #[inline(always)]
 fn probe(service: &Service, packet: &Packet) -> u32 {
     let key = if service.scheduler == Kind::Dh as u32 {
-        hash::key(&packet.key.virtual_address, 0)
+        // Of what an ICMP error quotes dh takes the destination all the same (`ip_vs_dh_schedule`): that is the client.
+        let address = if packet.is_about_flow() { &packet.key.client } else { &packet.key.virtual_address };
+        hash::key(address, 0)
     } else {
         let port = if service.flags & flags::SCHEDULER_2 != 0 { packet.key.source_port() } else { 0 };
         hash::key(&packet.key.client, port)

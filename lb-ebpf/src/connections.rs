@@ -178,7 +178,7 @@ pub fn follow(
         Connections::expire(&slot, word, now);
         return Ok(None);
     }
-    advance(packet, &slot, word, settings, now);
+    advance(packet, &slot, word, server, settings, now);
     Ok(Some((slot.flow().real, server)))
 }
 
@@ -228,7 +228,7 @@ fn timeout(packet: &Packet, state: u8, settings: &Settings) -> u64 {
 
 /// State and expiry of a connection after a packet (`ip_vs_set_state`, `ip_vs_conn_put`).
 #[inline(always)]
-fn advance(packet: &Packet, slot: &Slot, word: Word, settings: &Settings, now: u64) {
+fn advance(packet: &Packet, slot: &Slot, word: Word, server: &RealServer, settings: &Settings, now: u64) {
     let state = next_state(packet, word.state(), settings);
     let expires = now.wrapping_add(timeout(packet, state, settings));
     let step = clock::refresh_step();
@@ -241,15 +241,15 @@ fn advance(packet: &Packet, slot: &Slot, word: Word, settings: &Settings, now: u
         return;
     }
     if state != word.state() {
-        changed_state(slot, word.state(), state);
+        changed_state(slot, server, word.state(), state);
     }
 }
 
 #[inline(always)]
-fn changed_state(slot: &Slot, old: u8, new: u8) {
+fn changed_state(slot: &Slot, server: &RealServer, old: u8, new: u8) {
     let flow = slot.flow();
     if tcp::is_active(old) != tcp::is_active(new) {
-        reals::move_to(flow.real, tcp::is_active(new));
+        reals::move_to(flow.real, server, tcp::is_active(new));
     }
     if new == State::Established as u8 && flow.link != 0 {
         templates::assure(flow.link - 1);

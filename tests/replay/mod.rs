@@ -1,21 +1,12 @@
 //! Recorded decisions of the real IPVS (`golden/`), played to LVX: every decision, table and counter must be equal.
 
-mod compare;
-mod player;
-mod recording;
-
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use player::Player;
-use recording::Recording;
+use lvx_tests::oracle::{Action, Recording, replay};
 
 /// Recordings that are not played, because LVX does not have their scheduler.
 const NOT_PLAYED: &[&str] = &["lblc_531_syn"];
-
-/// Recordings that show how late the kernel's timers are, and where the timer wheel stood when they began, in
-/// milliseconds. Templates are made to expire as late when these are played.
-const LATE: &[(&str, u64)] = &[("time_persist_3600", 0), ("time_template_rearm", 320)];
 
 /// Differences that a failed test shows.
 const SHOWN: usize = 5;
@@ -57,16 +48,16 @@ fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden")
 }
 
+fn read(name: &str) -> Recording {
+    Recording::read(&directory().join(format!("{name}.json"))).unwrap_or_else(|error| panic!("{name}: {error:#}"))
+}
+
 fn play(name: &str) {
-    let recording = Recording::read(&directory().join(format!("{name}.json")));
-    let mut player = Player::new(&recording);
-    if let Some((_, phase)) = LATE.iter().find(|(late, _)| *late == name) {
-        player.expire_templates_late(*phase);
-    }
-    let mut differences = player.play();
-    let count = differences.len();
-    differences.truncate(SHOWN);
-    assert!(count == 0, "{}: {count} differences, the first of them\n{}", recording.about, differences.join("\n"));
+    let recording = read(name);
+    let differences = replay::play(&recording).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    let differences: Vec<String> = differences.iter().map(ToString::to_string).collect();
+    let (count, shown) = (differences.len(), &differences[..differences.len().min(SHOWN)]);
+    assert!(count == 0, "{}: {count} differences, the first of them\n{}", recording.about, shown.join("\n"));
 }
 
 #[test]
@@ -85,9 +76,9 @@ fn every_recording_is_played_or_known_not_to_be() {
 fn recordings_that_are_not_played_need_what_lvx_refuses() {
     let mut director = lvx_tests::director::TestDirector::default();
     for name in NOT_PLAYED {
-        let recording = Recording::read(&directory().join(format!("{name}.json")));
-        let first = recording.commands().next().expect("a command");
-        let output = director.run(first);
-        assert_ne!(output.status, 0, "{name} can be played: {first}");
+        let actions = read(name).case().actions;
+        let Some(Action::Command(first)) = actions.first() else { panic!("{name} starts with no command") };
+        let output = director.run(&first.words);
+        assert_ne!(output.status, 0, "{name} can be played: {}", first.words);
     }
 }

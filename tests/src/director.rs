@@ -1,7 +1,6 @@
 //! A director in this process, with the real XDP program.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -39,7 +38,8 @@ pub struct TestDirector {
     /// Whether it is of the usual kind, and can be used again.
     usual: bool,
     paths: BTreeMap<IpAddr, Path>,
-    rules: Vec<String>,
+    /// Rules of netfilter's mangle tables, in the order in which they were given.
+    rules: Vec<(Family, String)>,
     clock: Clock,
 }
 
@@ -123,9 +123,10 @@ impl TestDirector {
         assert!(director.tables().slots().is_empty(), "removed servers are not forgotten");
     }
 
-    /// Lets templates expire as late as the kernel's timers would. `phase` tells where those stand, in milliseconds.
-    pub fn expire_templates_late(&mut self, phase: u64) {
-        self.clock = Clock::with_late_templates(phase);
+    /// Lets templates expire as late as the timers would of a kernel that ticks `hz` times a second. `phase` tells where
+    /// those stand, in milliseconds.
+    pub fn expire_templates_late(&mut self, hz: u32, phase: u64) {
+        self.clock = Clock::with_late_templates(hz, phase);
     }
 
     /// An interface with this index has this name, for mark rules.
@@ -137,10 +138,15 @@ impl TestDirector {
 
     /// Runs `ipvsadm` with the words of a line that starts with its name.
     pub fn run(&mut self, line: &str) -> Output {
+        self.run_with_input(line, "")
+    }
+
+    /// The same, with something to read from its standard input.
+    pub fn run_with_input(&mut self, line: &str, input: &str) -> Output {
         let mut words = line.split_whitespace();
         let program = words.next().unwrap_or_default();
         let words: Vec<&str> = words.collect();
-        let output = ipvsadm::run(program, &words, &mut io::empty(), &mut InProcess(self.director()));
+        let output = ipvsadm::run(program, &words, &mut input.as_bytes(), &mut InProcess(self.director()));
         self.resolve();
         output
     }
@@ -162,23 +168,43 @@ impl TestDirector {
     /// # Panics
     /// LVX cannot follow the rule.
     pub fn iptables(&mut self, rule: &str) {
-        let rule = rule.replace("-p tcp --", "-p tcp -m tcp --").replace("-p udp --", "-p udp -m udp --");
-        self.rules.push(rule);
-        self.follow_netfilter();
+        self.netfilter(Family::Inet, rule).unwrap_or_else(|problem| panic!("{problem}"));
     }
 
-    /// Empties netfilter's mangle table.
+    /// The same for the mangle table of a family; `-F PREROUTING` empties that.
+    ///
+    /// # Errors
+    /// LVX cannot follow the rule; the error says why.
+    pub fn netfilter(&mut self, family: Family, rule: &str) -> Result<(), String> {
+        if rule == "-F PREROUTING" {
+            self.rules.retain(|(of, _)| *of != family);
+        } else {
+            let rule = rule.replace("-p tcp --", "-p tcp -m tcp --").replace("-p udp --", "-p udp -m udp --");
+            self.rules.push((family, rule));
+        }
+        self.follow_netfilter()
+    }
+
+    /// Empties netfilter's mangle tables.
     pub fn flush_iptables(&mut self) {
         self.rules.clear();
-        self.follow_netfilter();
+        self.follow_netfilter().expect("no rule is left");
     }
 
-    fn follow_netfilter(&mut self) {
-        let rules: String = self.rules.iter().map(|rule| format!("{rule}\n")).collect();
-        let text = format!("*mangle\n:PREROUTING ACCEPT [0:0]\n{rules}COMMIT\n");
-        let Snapshot { rulesets, unsupported } = Snapshot::of_saved(Family::Inet, &text);
-        assert!(unsupported.is_empty(), "{unsupported:?}");
-        self.director().set_netfilter(rulesets, Vec::new());
+    fn follow_netfilter(&mut self) -> Result<(), String> {
+        let mut followed = Vec::new();
+        for family in [Family::Inet, Family::Inet6] {
+            let rules = self.rules.iter().filter(|(of, _)| *of == family);
+            let rules: String = rules.map(|(_, rule)| format!("{rule}\n")).collect();
+            let text = format!("*mangle\n:PREROUTING ACCEPT [0:0]\n{rules}COMMIT\n");
+            let Snapshot { rulesets, unsupported } = Snapshot::of_saved(family, &text);
+            if let Some(unsupported) = unsupported.first() {
+                return Err(unsupported.to_string());
+            }
+            followed.extend(rulesets);
+        }
+        self.director().set_netfilter(followed, Vec::new());
+        Ok(())
     }
 
     /// Sets all sysctls, as `lvx sysctl` does.

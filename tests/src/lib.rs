@@ -6,5 +6,7 @@
 pub mod director;
 pub mod fate;
 pub mod frame;
+pub mod guest;
 pub mod namespace;
+pub mod oracle;
 mod time;

@@ -27,6 +27,8 @@ pub(crate) struct Clock {
 /// LVX is punctual; a recording of IPVS is not.
 #[derive(Debug)]
 struct Wheel {
+    /// Its ticks a second.
+    hz: u32,
     /// Where the wheel stood at the clock's zero, in milliseconds.
     phase: u64,
     /// When templates that are overdue were to expire, in jiffies of the clock.
@@ -34,10 +36,10 @@ struct Wheel {
 }
 
 impl Clock {
-    /// A clock by which templates expire as late as by a kernel's timers. `phase` tells where the wheel stands, in
-    /// milliseconds.
-    pub(crate) fn with_late_templates(phase: u64) -> Self {
-        Self { wheel: Some(Wheel { phase, overdue: HashMap::new() }), ..Self::default() }
+    /// A clock by which templates expire as late as by a kernel's timers, which ticks `hz` times a second. `phase` tells
+    /// where the wheel stands, in milliseconds.
+    pub(crate) fn with_late_templates(hz: u32, phase: u64) -> Self {
+        Self { wheel: Some(Wheel { hz, phase, overdue: HashMap::new() }), ..Self::default() }
     }
 
     /// Lets time pass, in steps of at most a second, after each of which the director does what the daemon has it do
@@ -91,22 +93,22 @@ impl Wheel {
             return expires;
         }
         let milliseconds = (due - started) * 1000 / hz;
-        let fires =
-            started + fires(milliseconds + self.phase, u64::from(flow.timeout) * 1000 / hz, self.phase) * hz / 1000;
+        let timeout = u64::from(flow.timeout) * 1000 / hz;
+        let fires = started + self.fires(milliseconds + self.phase, timeout) * hz / 1000;
         if fires <= kernel + added {
             return fires - added;
         }
         self.overdue.insert(flow.key, due);
         kept
     }
-}
 
-/// When a timer fires that is set for `expires`, `timeout` before that, on a kernel with 250 jiffies a second.
-fn fires(expires: u64, timeout: u64, phase: u64) -> u64 {
-    let jiffies = timeout / 4;
-    let level = (0..8).find(|level| jiffies < 63 << (3 * level)).unwrap_or(8);
-    let step = 4 << (3 * level);
-    (expires / step + 1) * step - phase
+    /// When a timer fires that is set for `expires`, `timeout` before that, in milliseconds.
+    fn fires(&self, expires: u64, timeout: u64) -> u64 {
+        let tick = 1000 / u64::from(self.hz);
+        let level = (0..8).find(|level| timeout / tick < 63 << (3 * level)).unwrap_or(8);
+        let step = tick << (3 * level);
+        (expires / step + 1) * step - self.phase
+    }
 }
 
 fn now(director: &mut Director) -> u64 {
@@ -131,8 +133,9 @@ mod tests {
 
     #[test]
     fn timers_fire_late_by_up_to_an_eighth() {
-        assert_eq!(fires(30_000, 30_000, 0), 30_720);
-        assert_eq!(fires(30_320, 30_000, 320), 30_400);
-        assert_eq!(fires(3_600_000, 3_600_000, 0), 28 * 131_072);
+        let wheel = |phase| Wheel { hz: 250, phase, overdue: HashMap::new() };
+        assert_eq!(wheel(0).fires(30_000, 30_000), 30_720);
+        assert_eq!(wheel(320).fires(30_320, 30_000), 30_400);
+        assert_eq!(wheel(0).fires(3_600_000, 3_600_000), 28 * 131_072);
     }
 }

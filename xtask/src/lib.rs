@@ -1,12 +1,15 @@
 //! LVX' own tools: making a machine ready, building, the lab of network namespaces, the demo, tests and lints.
 //!
-//! Depends on none of LVX' crates, so that it compiles in seconds on a fresh machine.
+//! Depends on none of LVX' crates but the guest's small agent, so that it compiles in seconds on a fresh machine.
 
 pub mod build;
 pub mod command;
 pub mod demo;
+pub mod guest;
+pub mod kernels;
 pub mod lab;
 pub mod lint;
+pub mod oracle;
 pub mod privilege;
 pub mod run;
 pub mod setup;

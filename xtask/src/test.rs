@@ -33,7 +33,7 @@ pub fn run(filter: Option<&str>, prepared: bool) -> Result<()> {
         stage("build lvx", build::run)?;
     }
     let mut unit = workspace::cargo();
-    unit.args(["test", "--no-fail-fast", "--workspace", "--exclude", "lvx-tests", "--lib", "--bins"]).args(filter);
+    unit.args(["test", "--no-fail-fast", "--workspace", "--lib", "--bins"]).args(filter);
     let mut integration = workspace::cargo();
     integration.args(["test", "--no-fail-fast", "--release", "--package", "lvx-tests", "--package", "lb-user"]);
     integration.args(["--test", "*"]).args(filter);

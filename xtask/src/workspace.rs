@@ -21,7 +21,12 @@ pub fn target() -> PathBuf {
 
 /// The release binary `lvx`, built or not.
 pub fn lvx() -> PathBuf {
-    target().join("release/lvx")
+    release("lvx")
+}
+
+/// A release binary of the workspace, built or not.
+pub fn release(name: &str) -> PathBuf {
+    target().join("release").join(name)
 }
 
 /// A cargo of the workspace, run in its top directory.

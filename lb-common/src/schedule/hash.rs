@@ -59,8 +59,8 @@ const fn bucket(kind: Kind, key: u32, offset: u32) -> u32 {
 
 /// The members of a service with a table.
 pub trait Buckets: Members {
-    /// The position in a bucket, or [`EMPTY`].
-    fn position(&self, bucket: u32) -> u32;
+    /// The position in a bucket; none where it is [`EMPTY`].
+    fn position(&self, bucket: u32) -> Option<u32>;
 }
 
 /// A hash scheduler at work: looks into one bucket a step.
@@ -98,7 +98,8 @@ impl Probe {
             self.first = bucket;
         }
         self.tries += 1;
-        let Some(candidate) = members.candidate(members.position(bucket)) else { return Step::Nobody };
+        let Some(position) = members.position(bucket) else { return Step::Nobody };
+        let Some(candidate) = members.candidate(position) else { return Step::Nobody };
         if candidate.weight != 0 && !candidate.overloaded {
             return Step::Pick(candidate.real);
         }

@@ -4,6 +4,7 @@
 //! step. The XDP program drives it by `bpf_loop`, the host by a plain loop; the decisions are the same code.
 //! Those that do not look at one member after the other have machines of their own: [`hash`], [`twos`].
 
+pub mod blocks;
 pub mod hash;
 mod least;
 pub mod pool;
@@ -83,16 +84,6 @@ pub struct Candidate {
     pub overloaded: bool,
 }
 
-impl Candidate {
-    /// What it costs to have its connections (`ip_vs_dest_conn_overhead`). Since 6.1.183 active ones count 256 times, and
-    /// in the total once more; before (`classic`) the second term was of the inactive ones only.
-    #[inline(always)]
-    pub const fn overhead(&self, classic: bool) -> u64 {
-        let active = self.active as u64;
-        (active << 8) + if classic { 0 } else { active } + self.inactive as u64
-    }
-}
-
 /// The members of a service, newest first.
 pub trait Members {
     /// The member at `position`, or nothing where a map lookup failed.
@@ -132,9 +123,9 @@ pub const fn max_steps(count: u32) -> u32 {
 }
 
 impl Scan {
-    /// Starts a scan of a pool.
+    /// Starts a scan of a pool; `classic` is [`crate::settings::flags::CLASSIC_OVERHEAD`].
     #[inline(always)]
-    pub const fn new(kind: Kind, header: &Header, mut cursor: Cursor) -> Self {
+    pub const fn new(kind: Kind, header: &Header, mut cursor: Cursor, classic: bool) -> Self {
         if cursor.weight == 0 {
             // Another scheduler's memory, in the moment when a service changes to wrr.
             cursor.weight = header.max_weight;
@@ -145,7 +136,7 @@ impl Scan {
             seen: header.zero,
             cursor,
             round: round::Round::new(header, cursor),
-            least: least::Least::new(header),
+            least: least::Least::new(kind, header, classic),
         }
     }
 

@@ -1,11 +1,11 @@
 //! A pool: the members of a service in one run of 64-bit words, published as a whole.
 //!
-//! Word 0 is the scheduler's memory ([`Cursor`]), words 1 and 2 the [`Header`], then a word a member, newest first,
-//! and behind them the table of a hash scheduler.
+//! Word 0 is the scheduler's memory ([`Cursor`]), words 1 and 2 the [`Header`], then a word a member, newest first, and
+//! behind them, in a large pool, a word a block of members ([`blocks`]), and the table of a scheduler that hashes.
 //! The control plane writes a changed pool elsewhere and then points the service to it, so that a packet sees the
 //! old members or the new ones, never a mixture.
 
-use super::{HEAD, Kind};
+use super::{HEAD, Kind, blocks};
 
 /// Words before the first member.
 pub const HEADER_WORDS: u32 = 3;
@@ -13,7 +13,13 @@ pub const HEADER_WORDS: u32 = 3;
 /// Words of a pool with `count` members, before the table of a hash scheduler ([`super::hash::table`]).
 #[inline(always)]
 pub const fn words(count: u32) -> u32 {
-    HEADER_WORDS.wrapping_add(count)
+    HEADER_WORDS + count + blocks::blocks(count)
+}
+
+/// Where in a pool with `count` members the word of a block is.
+#[inline(always)]
+pub const fn summary_word(count: u32, block: u32) -> u32 {
+    HEADER_WORDS.wrapping_add(count).wrapping_add(block)
 }
 
 /// A scheduler's memory: one word, changed by compare-and-swap.

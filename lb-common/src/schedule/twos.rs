@@ -1,8 +1,9 @@
 //! twos: two servers by lot, the more likely the heavier, and of those the one with the lower cost
 //! (`ip_vs_twos.c`).
 
+use super::least::Rule;
 use super::pool::Header;
-use super::{Candidate, HEAD, Members, Step};
+use super::{Candidate, HEAD, Kind, Members, Step};
 
 /// Where a lot falls.
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +114,7 @@ impl Twos {
         if !may_be_picked(&member) {
             return Step::Continue;
         }
-        let overhead = member.overhead(self.classic);
+        let overhead = Rule::of(Kind::Lc, self.classic).cost(&member);
         self.first.pass(&member, overhead);
         self.second.pass(&member, overhead);
         if self.first.real == HEAD || self.second.real == HEAD {

@@ -129,6 +129,7 @@ impl<M: Maps> Tables<M> {
     fn tell_sysctls(&mut self) {
         let sysctls = self.sysctls;
         let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+        let before = self.settings.flags & flags::CLASSIC_OVERHEAD;
         let serves = SERVED.into_iter().fold(0, |all, bit| all | self.settings.flags & bit);
         self.settings.flags = serves
             | bit(sysctls.expire_nodest_conn, flags::EXPIRE_NODEST_CONN)
@@ -143,6 +144,9 @@ impl<M: Maps> Tables<M> {
         self.settings.lblc_expiration = self.jiffies(sysctls.lblc_expiration);
         self.settings.lblcr_expiration = self.jiffies(sysctls.lblcr_expiration);
         self.maps.set_settings(&self.settings);
+        if before != self.settings.flags & flags::CLASSIC_OVERHEAD {
+            self.forget_blocks();
+        }
     }
 
     /// Tells the packet path which kinds of services there are, now that there is one more, or one less.

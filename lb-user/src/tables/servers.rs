@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use lb_common::real_server::{self, Counts, RealServer, flags, mac_word};
+use lb_common::schedule::blocks::Summary;
 use lb_common::schedule::hash::table;
 use lb_common::service::Traffic;
 
@@ -186,6 +187,7 @@ impl Reals {
     /// A member leaves its service; its slot stays for its connections.
     pub(super) fn leave(&mut self, maps: &mut impl Maps, id: RealId, index: u32, failed: bool) {
         let mut real = maps.real(index);
+        real.summary = 0;
         real.flags &= !(flags::AVAILABLE | flags::FAILED);
         if failed {
             real.flags |= flags::FAILED;
@@ -215,6 +217,9 @@ impl Reals {
         let overloaded = reached || counts.overloaded != 0 && !raised;
         if (counts.overloaded != 0) != overloaded {
             maps.set_overloaded(index, overloaded);
+            if let Ok(word @ 1..) = u32::try_from(after.summary) {
+                maps.add_to_pool_word(word, Summary::CHANGE);
+            }
         }
     }
 

@@ -66,6 +66,7 @@ pub fn icmp_error(packet: &[u8], answer: &[u8]) -> Result<IcmpError, String> {
     demand(outer[hop_limit] == 64, "the TTL is not 64")?;
     demand(ip_length(answer) as usize == outer.len(), "the IP length is not the frame's")?;
     if is_ipv4(packet) {
+        // Internetwork control, and the packet's own bits for the kind of service (`icmp.c: icmp_send`, `RT_TOS`).
         demand(outer[0] == 0x45 && outer[1] == 0xc0 | asked[1] & 0x1e, "version, length or TOS is wrong")?;
     }
     demand(outer[protocol] == if is_ipv4(packet) { 1 } else { 58 }, "the protocol is not ICMP")?;

@@ -47,8 +47,10 @@ pub struct Service {
     pub mark: u32,
     /// Its port in network byte order, 0 for every port and for marks.
     pub port: u32,
+    /// The cell of its table ([`crate::schedule::locality`]), 0 for none.
+    pub table: u32,
     /// Unused, 0.
-    pub reserved: [u32; 6],
+    pub reserved: [u32; 5],
 }
 
 /// Bits of [`Service::flags`].
@@ -57,6 +59,12 @@ pub mod flags {
     pub const PERSISTENT: u32 = 1;
     /// `-o`
     pub const ONE_PACKET: u32 = 2;
+    /// The first of the scheduler's own flags (`IP_VS_SVC_F_SCHED1`): sh-fallback, mh-fallback.
+    pub const SCHEDULER_1: u32 = 8;
+    /// The second: sh-port, mh-port.
+    pub const SCHEDULER_2: u32 = 16;
+    /// The third, which no scheduler looks at.
+    pub const SCHEDULER_3: u32 = 32;
 }
 
 /// What passed: per CPU, of a service or of a real server.

@@ -2,7 +2,8 @@
 
 use crate::tcp::TIMEOUTS;
 
-/// The settings, written by the control plane only, word by word.
+/// The settings, written by the control plane only, word by word. The first cache line is what every packet reads, the
+/// second what new connections, templates and some schedulers read.
 #[repr(C, align(64))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -16,6 +17,16 @@ pub struct Settings {
     pub flags: u32,
     /// `conn_reuse_mode` (bits 1 and 2).
     pub conn_reuse_mode: u32,
+    /// One in so many packets that would open a connection is dropped (`drop_packet`); 0 drops none.
+    pub drop_rate: u32,
+    /// Jiffies that a template lives on when it expires while it still controls connections (`template_rearm`).
+    pub template_rearm: u32,
+    /// `lblc_expiration`, in jiffies.
+    pub lblc_expiration: u32,
+    /// `lblcr_expiration`, in jiffies.
+    pub lblcr_expiration: u32,
+    /// Unused, 0.
+    pub reserved: [u32; 12],
 }
 
 /// Bits of [`Settings::flags`]: sysctls of IPVS by their names, and which kinds of services there are.
@@ -34,10 +45,13 @@ pub mod flags {
     pub const SERVES_EVERY_PORT: u32 = 32;
     /// There is a service on TCP's port 21: only then are data ports looked for.
     pub const SERVES_FTP: u32 = 64;
+    /// lc, wlc, lblc and lblcr count connections as kernels before 6.1.183 did: 256 * active + inactive.
+    pub const CLASSIC_OVERHEAD: u32 = 128;
+    /// An ICMP error about a packet to a service may open a connection.
+    pub const SCHEDULE_ICMP: u32 = 256;
+    /// The state table against SYN floods is in force.
+    pub const SECURE_TCP: u32 = 512;
 }
 
-/// Seconds that a template lives on when it expires while it still controls connections
-/// (`ip_vs_conn_expire`: `cp->timeout = 60*HZ`).
-pub const TEMPLATE_REARM: u32 = 60;
-
-const _: () = assert!(size_of::<Settings>() == 64);
+const _: () = assert!(size_of::<Settings>() == 128);
+const _: () = assert!(core::mem::offset_of!(Settings, drop_rate) == 64);

@@ -5,6 +5,7 @@ pub mod director;
 pub mod echo;
 mod health;
 mod interfaces;
+mod ldirectord;
 mod marks;
 mod modes;
 mod neighbours;

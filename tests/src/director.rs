@@ -1,7 +1,6 @@
 //! A director in this process, with the real XDP program.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use lb_user::config::Config;
 use lb_user::dataplane::Sizes;
 use lb_user::director::Director;
 use lb_user::ipvsadm::{self, Backend, BackendError, Output};
+use lb_user::model::sysctls::{self, Sysctl};
 use lb_user::model::{Family, Sysctls};
 use lb_user::neighbours::{Link, LinkEvent, LinkState, Path};
 use lb_user::netfilter::Snapshot;
@@ -38,7 +38,8 @@ pub struct TestDirector {
     /// Whether it is of the usual kind, and can be used again.
     usual: bool,
     paths: BTreeMap<IpAddr, Path>,
-    rules: Vec<String>,
+    /// Rules of netfilter's mangle tables, in the order in which they were given.
+    rules: Vec<(Family, String)>,
     clock: Clock,
 }
 
@@ -111,6 +112,7 @@ impl TestDirector {
         self.must(["ipvsadm -C", "ipvsadm --set 900 120 300"]);
         let director = self.director();
         director.set_netfilter(Vec::new(), Vec::new());
+        director.handle(&set(&Sysctls::default()));
         director.tables().set_sysctls(&Sysctls::default());
         time::expire_all(director);
         for (slot, server) in director.tables().slots() {
@@ -121,9 +123,10 @@ impl TestDirector {
         assert!(director.tables().slots().is_empty(), "removed servers are not forgotten");
     }
 
-    /// Lets templates expire as late as the kernel's timers would. `phase` tells where those stand, in milliseconds.
-    pub fn expire_templates_late(&mut self, phase: u64) {
-        self.clock = Clock::with_late_templates(phase);
+    /// Lets templates expire as late as the timers would of a kernel that ticks `hz` times a second. `phase` tells where
+    /// those stand, in milliseconds.
+    pub fn expire_templates_late(&mut self, hz: u32, phase: u64) {
+        self.clock = Clock::with_late_templates(hz, phase);
     }
 
     /// An interface with this index has this name, for mark rules.
@@ -135,10 +138,15 @@ impl TestDirector {
 
     /// Runs `ipvsadm` with the words of a line that starts with its name.
     pub fn run(&mut self, line: &str) -> Output {
+        self.run_with_input(line, "")
+    }
+
+    /// The same, with something to read from its standard input.
+    pub fn run_with_input(&mut self, line: &str, input: &str) -> Output {
         let mut words = line.split_whitespace();
         let program = words.next().unwrap_or_default();
         let words: Vec<&str> = words.collect();
-        let output = ipvsadm::run(program, &words, &mut io::empty(), &mut InProcess(self.director()));
+        let output = ipvsadm::run(program, &words, &mut input.as_bytes(), &mut InProcess(self.director()));
         self.resolve();
         output
     }
@@ -160,23 +168,51 @@ impl TestDirector {
     /// # Panics
     /// LVX cannot follow the rule.
     pub fn iptables(&mut self, rule: &str) {
-        let rule = rule.replace("-p tcp --", "-p tcp -m tcp --").replace("-p udp --", "-p udp -m udp --");
-        self.rules.push(rule);
-        self.follow_netfilter();
+        self.netfilter(Family::Inet, rule).unwrap_or_else(|problem| panic!("{problem}"));
     }
 
-    /// Empties netfilter's mangle table.
+    /// The same for the mangle table of a family; `-F PREROUTING` empties that.
+    ///
+    /// # Errors
+    /// LVX cannot follow the rule; the error says why.
+    pub fn netfilter(&mut self, family: Family, rule: &str) -> Result<(), String> {
+        if rule == "-F PREROUTING" {
+            self.rules.retain(|(of, _)| *of != family);
+        } else {
+            let rule = rule.replace("-p tcp --", "-p tcp -m tcp --").replace("-p udp --", "-p udp -m udp --");
+            self.rules.push((family, rule));
+        }
+        self.follow_netfilter()
+    }
+
+    /// Empties netfilter's mangle tables.
     pub fn flush_iptables(&mut self) {
         self.rules.clear();
-        self.follow_netfilter();
+        self.follow_netfilter().expect("no rule is left");
     }
 
-    fn follow_netfilter(&mut self) {
-        let rules: String = self.rules.iter().map(|rule| format!("{rule}\n")).collect();
-        let text = format!("*mangle\n:PREROUTING ACCEPT [0:0]\n{rules}COMMIT\n");
-        let Snapshot { rulesets, unsupported } = Snapshot::of_saved(Family::Inet, &text);
-        assert!(unsupported.is_empty(), "{unsupported:?}");
-        self.director().set_netfilter(rulesets, Vec::new());
+    fn follow_netfilter(&mut self) -> Result<(), String> {
+        let mut followed = Vec::new();
+        for family in [Family::Inet, Family::Inet6] {
+            let rules = self.rules.iter().filter(|(of, _)| *of == family);
+            let rules: String = rules.map(|(_, rule)| format!("{rule}\n")).collect();
+            let text = format!("*mangle\n:PREROUTING ACCEPT [0:0]\n{rules}COMMIT\n");
+            let Snapshot { rulesets, unsupported } = Snapshot::of_saved(family, &text);
+            if let Some(unsupported) = unsupported.first() {
+                return Err(unsupported.to_string());
+            }
+            followed.extend(rulesets);
+        }
+        self.director().set_netfilter(followed, Vec::new());
+        Ok(())
+    }
+
+    /// Sets all sysctls, as `lvx sysctl` does.
+    ///
+    /// # Panics
+    /// A value is out of range.
+    pub fn set_sysctls(&mut self, sysctls: &Sysctls) {
+        assert_eq!(self.director().handle(&set(sysctls)), Response::Done);
     }
 
     /// A real server's address is reached in this way from now on.
@@ -214,11 +250,24 @@ impl TestDirector {
         Fate::of(outcome.unwrap_or_else(|error| panic!("the program does not run: {error:#}")))
     }
 
+    /// Lets time pass for what schedulers remember, and for nothing else.
+    pub fn age_memory(&mut self, time: Duration) {
+        let director = self.director();
+        let hz = u64::from(director.tables().maps().hz());
+        time::age_memory(director, time.as_secs() * hz);
+    }
+
     /// Lets time pass.
     pub fn advance(&mut self, time: Duration) {
         let director = self.director.as_mut().expect("it is there until the end");
         self.clock.advance(director, time);
     }
+}
+
+/// The request that sets all sysctls.
+fn set(sysctls: &Sysctls) -> Request {
+    let value = |sysctl: &Sysctl| (sysctl.name.to_owned(), sysctl.get(sysctls));
+    Request::SetSysctls { values: sysctls::ALL.iter().map(value).collect() }
 }
 
 /// The MAC address of a real server: 02:00:00:00 and the low two bytes of its IP address.

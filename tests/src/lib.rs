@@ -8,4 +8,5 @@ pub mod fate;
 pub mod frame;
 pub mod guest;
 pub mod namespace;
+pub mod oracle;
 mod time;

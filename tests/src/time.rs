@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use lb_common::flow::{Flow, FlowKey, Word};
+use lb_user::dataplane::Early;
 use lb_user::director::Director;
 use lb_user::tables::maps::{FlowTable, Maps as _};
 
@@ -26,6 +27,8 @@ pub(crate) struct Clock {
 /// LVX is punctual; a recording of IPVS is not.
 #[derive(Debug)]
 struct Wheel {
+    /// Its ticks a second.
+    hz: u32,
     /// Where the wheel stood at the clock's zero, in milliseconds.
     phase: u64,
     /// When templates that are overdue were to expire, in jiffies of the clock.
@@ -33,10 +36,10 @@ struct Wheel {
 }
 
 impl Clock {
-    /// A clock by which templates expire as late as by a kernel's timers. `phase` tells where the wheel stands, in
-    /// milliseconds.
-    pub(crate) fn with_late_templates(phase: u64) -> Self {
-        Self { wheel: Some(Wheel { phase, overdue: HashMap::new() }), ..Self::default() }
+    /// A clock by which templates expire as late as by a kernel's timers, which ticks `hz` times a second. `phase` tells
+    /// where the wheel stands, in milliseconds.
+    pub(crate) fn with_late_templates(hz: u32, phase: u64) -> Self {
+        Self { wheel: Some(Wheel { hz, phase, overdue: HashMap::new() }), ..Self::default() }
     }
 
     /// Lets time pass, in steps of at most a second, after each of which the director does what the daemon has it do
@@ -65,6 +68,7 @@ impl Clock {
         let started = *self.started.get_or_insert(kernel);
         let step = time.saturating_sub(kernel + self.added);
         self.added += step;
+        age_memory(director, step);
         let added = self.added;
         let maps = director.tables().maps_mut();
         maps.change_flows(FlowTable::Connections, &mut |flow| set_expiry(flow, Word(flow.word).expires() - step));
@@ -90,22 +94,22 @@ impl Wheel {
             return expires;
         }
         let milliseconds = (due - started) * 1000 / hz;
-        let fires =
-            started + fires(milliseconds + self.phase, u64::from(flow.timeout) * 1000 / hz, self.phase) * hz / 1000;
+        let timeout = u64::from(flow.timeout) * 1000 / hz;
+        let fires = started + self.fires(milliseconds + self.phase, timeout) * hz / 1000;
         if fires <= kernel + added {
             return fires - added;
         }
         self.overdue.insert(flow.key, due);
         kept
     }
-}
 
-/// When a timer fires that is set for `expires`, `timeout` before that, on a kernel with 250 jiffies a second.
-fn fires(expires: u64, timeout: u64, phase: u64) -> u64 {
-    let jiffies = timeout / 4;
-    let level = (0..8).find(|level| jiffies < 63 << (3 * level)).unwrap_or(8);
-    let step = 4 << (3 * level);
-    (expires / step + 1) * step - phase
+    /// When a timer fires that is set for `expires`, `timeout` before that, in milliseconds.
+    fn fires(&self, expires: u64, timeout: u64) -> u64 {
+        let tick = 1000 / u64::from(self.hz);
+        let level = (0..8).find(|level| timeout / tick < 63 << (3 * level)).unwrap_or(8);
+        let step = tick << (3 * level);
+        (expires / step + 1) * step - self.phase
+    }
 }
 
 fn now(director: &mut Director) -> u64 {
@@ -116,11 +120,18 @@ fn set_expiry(flow: &mut Flow, expires: u64) {
     flow.word = Word(flow.word).with_expires(expires).0;
 }
 
+/// Makes what schedulers remember older by so many jiffies.
+pub(crate) fn age_memory(director: &mut Director, jiffies: u64) {
+    if director.tables().has_tables() {
+        director.tables().maps_mut().age_entries(jiffies);
+    }
+}
+
 /// Ends every flow at once.
 pub(crate) fn expire_all(director: &mut Director) {
     for table in [FlowTable::Connections, FlowTable::Templates] {
         director.tables().maps_mut().change_flows(table, &mut |flow| set_expiry(flow, 0));
-        director.plane().sweep(table).expect("the sweep runs");
+        director.plane().sweep(table, Early::default()).expect("the sweep runs");
     }
 }
 
@@ -130,8 +141,9 @@ mod tests {
 
     #[test]
     fn timers_fire_late_by_up_to_an_eighth() {
-        assert_eq!(fires(30_000, 30_000, 0), 30_720);
-        assert_eq!(fires(30_320, 30_000, 320), 30_400);
-        assert_eq!(fires(3_600_000, 3_600_000, 0), 28 * 131_072);
+        let wheel = |phase| Wheel { hz: 250, phase, overdue: HashMap::new() };
+        assert_eq!(wheel(0).fires(30_000, 30_000), 30_720);
+        assert_eq!(wheel(320).fires(30_320, 30_000), 30_400);
+        assert_eq!(wheel(0).fires(3_600_000, 3_600_000), 28 * 131_072);
     }
 }

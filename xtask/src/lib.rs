@@ -9,6 +9,7 @@ pub mod guest;
 pub mod kernels;
 pub mod lab;
 pub mod lint;
+pub mod oracle;
 pub mod privilege;
 pub mod run;
 pub mod setup;

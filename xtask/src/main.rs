@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{build, demo, kernels, lab, lint, run, setup, test};
+use xtask::{build, demo, kernels, lab, lint, oracle, run, setup, test};
 
 /// LVX' build, lab, demo and test commands.
 #[derive(Parser)]
@@ -48,6 +48,13 @@ enum Command {
         #[arg(default_values = kernels::SERIES)]
         series: Vec<String>,
     },
+    /// Compare LVX' decisions with those of the real IPVS: recorded ones (replay), or a guest kernel's (live).
+    #[command(disable_help_flag = true)]
+    Oracle {
+        /// What is compared; --help lists it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Check form, clippy and documentation.
     Lint,
 }
@@ -71,6 +78,7 @@ fn dispatch(Arguments { prepared, command }: Arguments) -> Result<()> {
         Command::Lab { action } => lab::run(action, prepared),
         Command::Test { filter } => test::run(filter.as_deref(), prepared),
         Command::Kernels { series } => kernels::run(&series, prepared),
+        Command::Oracle { arguments } => oracle::run(&arguments, prepared),
         Command::Lint => lint::run(prepared),
     }
 }

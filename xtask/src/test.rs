@@ -35,7 +35,7 @@ pub fn run(filter: Option<&str>, prepared: bool) -> Result<()> {
     // Made by the user, as all that is built; tests that need it would make it as root.
     stage("guest", guest::ensure)?;
     let mut unit = workspace::cargo();
-    unit.args(["test", "--no-fail-fast", "--workspace", "--exclude", "lvx-tests", "--lib", "--bins"]).args(filter);
+    unit.args(["test", "--no-fail-fast", "--workspace", "--lib", "--bins"]).args(filter);
     let mut integration = workspace::cargo();
     integration.args(["test", "--no-fail-fast", "--release", "--package", "lvx-tests", "--package", "lb-user"]);
     integration.args(["--test", "*"]).args(filter);

@@ -14,14 +14,19 @@ pub fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
-/// Cargo's target directory.
+/// Where cargo puts what it builds.
 pub fn target() -> PathBuf {
     root().join(env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from))
 }
 
 /// The release binary `lvx`, built or not.
 pub fn lvx() -> PathBuf {
-    target().join("release/lvx")
+    release("lvx")
+}
+
+/// A release binary of the workspace, built or not.
+pub fn release(name: &str) -> PathBuf {
+    target().join("release").join(name)
 }
 
 /// A cargo of the workspace, run in its top directory.

@@ -2,12 +2,17 @@
 //!
 //! A scheduler is a [`Scan`] over the members of a service, newest first: a machine that looks at one member a
 //! step. The XDP program drives it by `bpf_loop`, the host by a plain loop; the decisions are the same code.
+//! Those that do not look at one member after the other have machines of their own: [`hash`], [`twos`].
 
+pub mod blocks;
+pub mod hash;
 mod least;
+pub mod locality;
 pub mod pool;
 mod round;
 #[cfg(test)]
 mod tests;
+pub mod twos;
 
 use pool::{Cursor, Header};
 
@@ -34,6 +39,18 @@ pub enum Kind {
     Fo = 6,
     /// Weighted overflow (`ip_vs_ovf.c`).
     Ovf = 7,
+    /// Source hashing (`ip_vs_sh.c`).
+    Sh = 8,
+    /// Destination hashing (`ip_vs_dh.c`).
+    Dh = 9,
+    /// Maglev hashing (`ip_vs_mh.c`).
+    Mh = 10,
+    /// The better of two by lot (`ip_vs_twos.c`).
+    Twos = 11,
+    /// Locality-based least connections (`ip_vs_lblc.c`).
+    Lblc = 12,
+    /// Locality-based least connections with replication (`ip_vs_lblcr.c`).
+    Lblcr = 13,
 }
 
 impl Kind {
@@ -48,6 +65,12 @@ impl Kind {
             5 => Self::Nq,
             6 => Self::Fo,
             7 => Self::Ovf,
+            8 => Self::Sh,
+            9 => Self::Dh,
+            10 => Self::Mh,
+            11 => Self::Twos,
+            12 => Self::Lblc,
+            13 => Self::Lblcr,
             _ => Self::Rr,
         }
     }
@@ -107,9 +130,9 @@ pub const fn max_steps(count: u32) -> u32 {
 }
 
 impl Scan {
-    /// Starts a scan of a pool.
+    /// Starts a scan of a pool; `classic` is [`crate::settings::flags::CLASSIC_OVERHEAD`].
     #[inline(always)]
-    pub const fn new(kind: Kind, header: &Header, mut cursor: Cursor) -> Self {
+    pub const fn new(kind: Kind, header: &Header, mut cursor: Cursor, classic: bool) -> Self {
         if cursor.weight == 0 {
             // Another scheduler's memory, in the moment when a service changes to wrr.
             cursor.weight = header.max_weight;
@@ -120,7 +143,7 @@ impl Scan {
             seen: header.zero,
             cursor,
             round: round::Round::new(header, cursor),
-            least: least::Least::new(header),
+            least: least::Least::new(kind, header, classic),
         }
     }
 
@@ -136,7 +159,11 @@ impl Scan {
         match self.kind {
             Kind::Rr => self.round_robin(members),
             Kind::Wrr => self.weighted_round_robin(members),
-            Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf => self.best(members),
+            Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf | Kind::Lblc | Kind::Lblcr => {
+                self.best(members)
+            }
+            // They are no scans.
+            Kind::Sh | Kind::Dh | Kind::Mh | Kind::Twos => Step::Nobody,
         }
     }
 

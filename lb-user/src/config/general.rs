@@ -1,7 +1,7 @@
 //! What concerns the director as a whole: interfaces, sizes, timeouts, the sysctls of IPVS.
 
 use crate::dataplane::{Mode, Sizes};
-use crate::model::{Persistence, Sysctls, Timeouts};
+use crate::model::{Persistence, Sysctls, Timeouts, sysctls};
 
 use super::Config;
 use super::item::Item;
@@ -61,9 +61,14 @@ fn timeouts(section: &Section<'_>, timeouts: &mut Timeouts) {
 }
 
 fn ipvs(section: &Section<'_>, ipvs: &mut Sysctls) {
-    let read = |key, setting: &mut bool| *setting = section.number(key, 0..=1).map_or(*setting, |value| value == 1);
-    read("expire_nodest_conn", &mut ipvs.expire_nodest_conn);
-    read("expire_quiescent_template", &mut ipvs.expire_quiescent_template);
-    read("sloppy_tcp", &mut ipvs.sloppy_tcp);
-    ipvs.conn_reuse_mode = section.number("conn_reuse_mode", 0..=3).unwrap_or(ipvs.conn_reuse_mode);
+    for sysctl in sysctls::ALL {
+        if let Some(value) = section.number(sysctl.name, sysctl.range()) {
+            sysctl.set(ipvs, value);
+        }
+    }
+    for (name, why) in sysctls::MEANINGLESS.iter().filter(|(name, _)| section.has(name)) {
+        if let Some(item) = section.get(name) {
+            item.refuse("this sysctl of the kernel has no meaning here", why);
+        }
+    }
 }

@@ -11,19 +11,20 @@ use super::identity;
 use super::item::Item;
 use super::section::Section;
 
-/// The largest weight and threshold of `ipvsadm`, a C `int`.
+/// The largest threshold of `ipvsadm`, a C `int`.
 const INT_MAX: u32 = i32::MAX.unsigned_abs();
 
-/// What the servers of all services have in common: their number, and the list of their checks.
+/// What the servers of all services have in common: their number, the highest weight, and the list of their checks.
 pub(super) struct Servers {
     size: u32,
+    weight_limit: u32,
     count: u32,
     checks: BTreeMap<Target, Check>,
 }
 
 impl Servers {
-    pub(super) fn new(size: u32) -> Self {
-        Self { size, count: 0, checks: BTreeMap::new() }
+    pub(super) fn new(size: u32, weight_limit: u32) -> Self {
+        Self { size, weight_limit, count: 0, checks: BTreeMap::new() }
     }
 
     pub(super) fn into_checks(self) -> BTreeMap<Target, Check> {
@@ -40,7 +41,7 @@ impl Servers {
                 self.refuse_beyond(section);
                 let own = section.has("health");
                 let health = health::setting(section, health);
-                let server = server(section, id);
+                let server = server(section, id, self.weight_limit);
                 let (Some(server), Some(id)) = (server, id) else {
                     return;
                 };
@@ -73,8 +74,8 @@ impl Servers {
     }
 }
 
-fn server(section: &Section<'_>, id: Option<ServiceId>) -> Option<RealServer> {
-    let weight = section.number("weight", 0..=INT_MAX).unwrap_or(1);
+fn server(section: &Section<'_>, id: Option<ServiceId>, weight_limit: u32) -> Option<RealServer> {
+    let weight = section.number("weight", 0..=weight_limit).unwrap_or(1);
     let (upper_threshold, lower_threshold) = thresholds(section);
     let item = section.require("address", "add address = \"192.0.2.10\"")?;
     let (address, port) = identity::real_server(&item)?;

@@ -4,10 +4,12 @@ pub mod marks;
 mod plan;
 mod service;
 mod state;
+pub mod sysctls;
 
 pub use plan::plan;
 pub use service::{
-    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerKind, Service, ServiceId, Sysctls,
-    Timeouts,
+    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service,
+    ServiceId, Timeouts,
 };
 pub use state::Model;
+pub use sysctls::Sysctls;

@@ -4,10 +4,13 @@ use std::net::IpAddr;
 
 use lb_common::address::Address as Words;
 use lb_common::real_server::Counts;
+use lb_common::schedule::blocks::{self, BLOCK, Summary};
+use lb_common::schedule::hash::table::{self, MAX_MEMBERS};
 use lb_common::schedule::pool::{self, Change, Cursor, Header};
-use lb_common::schedule::{HEAD, Kind};
+use lb_common::schedule::{HEAD, Kind, hash};
 use lb_common::service::{self, ServiceKey, Traffic};
 
+use super::locality::Table;
 use super::maps::Maps;
 use super::servers::{Address, Member, Path};
 use super::{RealId, Tables};
@@ -20,6 +23,8 @@ pub(super) struct Entry {
     index: u32,
     kind: Kind,
     words: service::Service,
+    /// lblc, lblcr: where destinations went before.
+    table: Option<Table>,
     pool: Run,
     /// What had passed when the counters were set to zero.
     zero: Traffic,
@@ -34,6 +39,45 @@ struct Run {
     words: u32,
 }
 
+impl Entry {
+    /// Its scheduler.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its table.
+    pub(super) fn table(&self) -> Option<&Table> {
+        self.table.as_ref()
+    }
+
+    /// Its table, to collect it.
+    pub(super) fn table_mut(&mut self) -> Option<&mut Table> {
+        self.table.as_mut()
+    }
+
+    /// Number of members.
+    fn count(&self) -> u32 {
+        u32::try_from(self.members.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Tells the members where the words of their blocks are: after the pool was written, and before the service is
+    /// pointed to it.
+    fn tell_members(&self, maps: &mut impl Maps) {
+        let count = self.count();
+        for (position, member) in (0..).zip(&self.members) {
+            let word = self.pool.first + pool::summary_word(count, position / BLOCK);
+            maps.set_summary(member.real, if blocks::blocks(count) > 0 { word.into() } else { 0 });
+        }
+    }
+
+    fn forget_blocks(&self, maps: &mut impl Maps) {
+        let count = self.count();
+        for block in 0..blocks::blocks(count) {
+            maps.add_to_pool_word(self.pool.first + pool::summary_word(count, block), Summary::CHANGE);
+        }
+    }
+}
+
 impl<M: Maps> Tables<M> {
     /// Adds a service without servers.
     ///
@@ -45,17 +89,23 @@ impl<M: Maps> Tables<M> {
         }
         let kind = kind(service.scheduler);
         let pool = self.write_pool(kind, &[], Cursor { position: HEAD, weight: 0 }, Change::Init)?;
+        let Ok(table) = self.open_table(kind) else {
+            self.pools.give(pool.first, pool.words);
+            return Err(full_of_tables());
+        };
         let Some(index) = self.free_services.take() else { return Err(full("services")) };
         let mut words = self.words(service);
         words.pool = pool.first;
+        words.table = table.as_ref().map_or(0, Table::cell);
         self.maps.set_service(index, &words);
         if let Err(error) = self.maps.set_key(&key(&service.id), Some(index)) {
             self.free_services.give(index);
             self.pools.give(pool.first, pool.words);
+            self.close_table(table);
             return Err(Refusal::Other(format!("cannot add the service: {error}")));
         }
         let zero = self.maps.service_traffic(index);
-        self.services.insert(service.id, Entry { index, kind, words, pool, zero, members: Vec::new() });
+        self.services.insert(service.id, Entry { index, kind, words, table, pool, zero, members: Vec::new() });
         self.count_served(&service.id, true);
         Ok(())
     }
@@ -68,13 +118,30 @@ impl<M: Maps> Tables<M> {
         let words = self.words(service);
         let entry = self.services.get_mut(&service.id).ok_or(Refusal::NoSuchService)?;
         let kind = kind(service.scheduler);
-        entry.words = service::Service { pool: entry.words.pool, ..words };
+        let before = entry.words;
         if kind == entry.kind {
+            entry.words = service::Service { pool: before.pool, table: before.table, ..words };
             self.maps.set_service(entry.index, &entry.words);
             return Ok(());
         }
         let members = entry.members.clone();
-        self.publish(service.id, kind, members, Change::Init)
+        let Ok(mut table) = self.open_table(kind) else { return Err(full_of_tables()) };
+        let cell = table.as_ref().map_or(0, Table::cell);
+        self.change(&service.id, service::Service { pool: before.pool, table: cell, ..words }, &mut table);
+        let published = self.publish(service.id, kind, members, Change::Init);
+        if published.is_err() {
+            self.change(&service.id, before, &mut table);
+        }
+        self.close_table(table);
+        published
+    }
+
+    /// What is to be written of a service, and its table; gives the old table.
+    fn change(&mut self, id: &ServiceId, words: service::Service, table: &mut Option<Table>) {
+        if let Some(entry) = self.services.get_mut(id) {
+            entry.words = words;
+            std::mem::swap(&mut entry.table, table);
+        }
     }
 
     /// Removes a service; its servers are removed as by [`Self::remove_server`].
@@ -97,6 +164,8 @@ impl<M: Maps> Tables<M> {
         }
         self.pools.give(entry.pool.first, entry.pool.words);
         self.free_services.give(entry.index);
+        self.flush_due |= self.sysctls.expire_nodest_conn;
+        self.close_table(entry.table);
         self.count_served(id, false);
         Ok(())
     }
@@ -115,7 +184,9 @@ impl<M: Maps> Tables<M> {
             return Err(full("real_servers"));
         };
         let mut members = entry.members.clone();
-        members.insert(0, Member { address: (server.address, server.port), real, weight: server.weight });
+        let last_weight = self.maps.real(real).last_weight;
+        let address = (server.address, server.port);
+        members.insert(0, Member { address, real, weight: server.weight, last_weight });
         let kind = entry.kind;
         let published = self.publish(*id, kind, members, Change::Added);
         if published.is_err() {
@@ -131,6 +202,9 @@ impl<M: Maps> Tables<M> {
     pub fn edit_server(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
         let (position, mut members, kind) = self.member(id, &(server.address, server.port))?;
         members[position].weight = server.weight;
+        if server.weight != 0 {
+            members[position].last_weight = server.weight;
+        }
         let real = members[position].real;
         self.publish(*id, kind, members, Change::Edited)?;
         self.reals.edit(&mut self.maps, real, server);
@@ -148,6 +222,7 @@ impl<M: Maps> Tables<M> {
         let removed = u32::try_from(position).map_err(|_too_large| Refusal::Invalid)?;
         self.publish(*id, kind, members, Change::Removed(removed))?;
         self.reals.leave(&mut self.maps, (*id, server.0, server.1), member.real, failed);
+        self.flush_due |= self.sysctls.expire_nodest_conn;
         Ok(())
     }
 
@@ -197,19 +272,46 @@ impl<M: Maps> Tables<M> {
     fn publish(&mut self, id: ServiceId, kind: Kind, members: Vec<Member>, change: Change) -> Result<(), Refusal> {
         let entry = self.services.get(&id).ok_or(Refusal::NoSuchService)?;
         let cursor = Cursor::from_word(self.maps.pool_word(entry.pool.first));
+        let had_blocks = blocks::blocks(entry.count()) > 0;
         let pool = self.write_pool(kind, &members, cursor, change)?;
         let Some(entry) = self.services.get_mut(&id) else { return Err(Refusal::NoSuchService) };
+        let before = (entry.pool, entry.kind);
+        (entry.pool, entry.members, entry.kind) = (pool, members, kind);
+        if had_blocks || blocks::blocks(entry.count()) > 0 {
+            entry.tell_members(&mut self.maps);
+        }
         entry.words.pool = pool.first;
         entry.words.scheduler = kind as u32;
         self.maps.set_service(entry.index, &entry.words);
-        self.pools.give(entry.pool.first, entry.pool.words);
-        (entry.pool, entry.members, entry.kind) = (pool, members, kind);
+        self.pools.give(before.0.first, before.0.words);
+        if before.1 != kind && blocks::blocks(entry.count()) > 0 {
+            // A packet may have read the old scheduler and then the new pool, and have found the wrong ones best.
+            self.maps.wait_for_packets();
+            entry.forget_blocks(&mut self.maps);
+        }
         Ok(())
     }
 
+    /// Lets the packet path look at every member of every service again: what makes one better than another has changed.
+    pub(super) fn forget_blocks(&mut self) {
+        if self.services.values().all(|entry| blocks::blocks(entry.count()) == 0) {
+            return;
+        }
+        // A packet on its way may still go by what was so before.
+        self.maps.wait_for_packets();
+        for entry in self.services.values() {
+            entry.forget_blocks(&mut self.maps);
+        }
+    }
+
     fn write_pool(&mut self, kind: Kind, members: &[Member], cursor: Cursor, change: Change) -> Result<Run, Refusal> {
+        if hash::buckets(kind) > 0 && members.len() > MAX_MEMBERS {
+            return Err(Refusal::Full(format!(
+                "a service of a scheduler that hashes has at most {MAX_MEMBERS} servers"
+            )));
+        }
         let header = Header::of(members.iter().map(|member| member.weight));
-        let words = pool::words(header.count);
+        let words = pool::words(header.count) + hash::words(kind);
         let first = self.pools.take(words).or_else(|| {
             self.maps.wait_for_packets();
             self.pools.settle();
@@ -220,6 +322,11 @@ impl<M: Maps> Tables<M> {
         let mut all = vec![cursor.to_word()];
         all.extend(header.to_words());
         all.extend(members.iter().map(|member| pool::member(member.real, member.weight)));
+        all.resize(pool::words(header.count) as usize, Summary::default().0);
+        if hash::buckets(kind) > 0 {
+            let hashed: Vec<_> = members.iter().map(Member::hashed).collect();
+            all.extend(table::words(kind, &hashed));
+        }
         self.maps.set_pool(first, &all);
         Ok(Run { first, words })
     }
@@ -232,6 +339,7 @@ impl<M: Maps> Tables<M> {
         if service.one_packet {
             flags |= service::flags::ONE_PACKET;
         }
+        flags |= u32::from(service.scheduler_flags.bits()) * service::flags::SCHEDULER_1;
         service::Service {
             flags,
             pool: 0,
@@ -243,7 +351,8 @@ impl<M: Maps> Tables<M> {
                 ServiceId::Address { .. } => 0,
             },
             port: u32::from(service.id.port().to_be()),
-            reserved: [0; 6],
+            table: 0,
+            reserved: [0; 5],
         }
     }
 }
@@ -252,16 +361,26 @@ fn full(what: &str) -> Refusal {
     Refusal::Full(format!("no room for more {what}; give `[sizes] {what}` a larger number and restart lvx"))
 }
 
+fn full_of_tables() -> Refusal {
+    Refusal::Full("no room for more tables of lblc and lblcr".to_owned())
+}
+
 fn kind(scheduler: SchedulerKind) -> Kind {
     match scheduler {
         SchedulerKind::Rr => Kind::Rr,
         SchedulerKind::Wrr => Kind::Wrr,
         SchedulerKind::Lc => Kind::Lc,
         SchedulerKind::Wlc => Kind::Wlc,
+        SchedulerKind::Lblc => Kind::Lblc,
+        SchedulerKind::Lblcr => Kind::Lblcr,
         SchedulerKind::Sed => Kind::Sed,
         SchedulerKind::Nq => Kind::Nq,
         SchedulerKind::Fo => Kind::Fo,
         SchedulerKind::Ovf => Kind::Ovf,
+        SchedulerKind::Sh => Kind::Sh,
+        SchedulerKind::Dh => Kind::Dh,
+        SchedulerKind::Mh => Kind::Mh,
+        SchedulerKind::Twos => Kind::Twos,
     }
 }
 

@@ -35,6 +35,7 @@ pub fn event() -> impl Strategy<Value = Event> {
                 expire_quiescent_template: quiescent,
                 conn_reuse_mode: mode,
                 sloppy_tcp: sloppy,
+                ..Sysctls::default()
             })
         }),
         1 => (1..400u16).prop_map(Event::Wait),

@@ -2,10 +2,13 @@
 
 mod bpffs;
 mod compiler;
+mod ldirectord;
 mod linker;
 mod packages;
 
 use anyhow::Result;
+
+pub use ldirectord::ldirectord;
 
 /// What a step found or did.
 enum Step {
@@ -22,6 +25,7 @@ enum Step {
 /// What is missing and how to get it.
 pub fn ensure(verbose: bool) -> Result<()> {
     report(verbose, packages::ensure()?);
+    report(verbose, ldirectord::ensure()?);
     let toolchain = compiler::ensure()?;
     report(verbose, Step::Ready(format!("compiler: {} ({})", toolchain.rustc.display(), toolchain.how)));
     report(verbose, linker::ensure(&toolchain)?);

@@ -49,6 +49,11 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// Fetches apt's lists of packages anew.
+pub(super) fn update() -> Result<()> {
+    command::output(privilege::command("apt-get")?.args(["--quiet", "update"])).map(drop)
+}
+
 /// Whether apt knows a package that it could install.
 pub(super) fn available(package: &str) -> bool {
     let mut apt = std::process::Command::new("apt-cache");

@@ -18,6 +18,8 @@ conections = 1
 tcp = 0
 [ipvs]
 sloppy_tcp = true
+sync_ports = 2
+drop_packet = 4
 [marks]
 follow_netfilter = 1
 "#;
@@ -30,7 +32,9 @@ follow_netfilter = 1
             "4: sizes.conections: unknown key",
             "6: timeouts.tcp: 0 is out of range: 1..=2678400",
             "8: ipvs.sloppy_tcp: true is a boolean, not a whole number",
-            "10: marks.follow_netfilter: 1 is a whole number, not true or false",
+            "9: ipvs.sync_ports: this sysctl of the kernel has no meaning here",
+            "10: ipvs.drop_packet: 4 is out of range: 0..=3",
+            "12: marks.follow_netfilter: 1 is a whole number, not true or false",
         ]
     );
 }
@@ -56,7 +60,11 @@ const BAD_SERVICES: &[(&str, &str)] = &[
     ),
     (
         "udp = \"192.0.2.1:53\"\nscheduler = \"rrr\"",
-        "3: service.scheduler: \"rrr\" is not one of rr, wrr, lc, wlc, sed, nq, fo, ovf",
+        "3: service.scheduler: \"rrr\" is not one of rr, wrr, lc, wlc, lblc, lblcr, sed, nq, fo, ovf, sh, dh, mh, twos",
+    ),
+    (
+        "mark = 8\nscheduler = \"sh\"\nscheduler_flags = [\"mh-port\"]",
+        "4: service.scheduler_flags: \"mh-port\" is not one of sh-fallback, sh-port",
     ),
     ("mark = 8\nnetmask = \"255.255.255\"", "3: service.netmask: \"255.255.255\" is not an IPv4 netmask"),
     ("mark = 8\nnetmask = 24", "3: service.netmask: 24 is a whole number, not an IPv4 netmask"),

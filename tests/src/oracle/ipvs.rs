@@ -1,0 +1,137 @@
+//! The real IPVS does what a case says: in a guest kernel.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::case::{Action, Case};
+use super::outcome;
+use super::recording::{Ran, Recording, Step, Wheel};
+use super::world::{SERVERS, VIPS, VIPS6, router, server};
+use crate::director::mac_of;
+use crate::frame::{DIRECTOR, Mac, ROUTER};
+use crate::guest::{Guest, Op, Outcome};
+
+/// What the director's network is, as lines for `ip -batch`: its addresses, real servers as permanent neighbours, and a
+/// router, by which clients are reached.
+fn network() -> String {
+    let mut lines = format!("link set dev eth0 address {}\n", colons(DIRECTOR));
+    lines += "addr add 172.16.100.2/24 dev eth0\naddr add 2001:db8:100::2/64 dev eth0 nodad\n";
+    for vip in VIPS {
+        lines += &format!("addr add {vip}/32 dev eth0\n");
+    }
+    for vip in VIPS6 {
+        lines += &format!("addr add {vip}/128 dev eth0 nodad\n");
+    }
+    let servers = (0..SERVERS).flat_map(|number| [server(true, number), server(false, number)]);
+    let routers = [router(true), router(false)];
+    let neighbours = servers.map(|address| (address, mac_of(address))).chain(routers.map(|router| (router, ROUTER)));
+    for (address, mac) in neighbours {
+        lines += &format!("neigh replace {address} lladdr {} dev eth0 nud permanent\n", colons(mac));
+    }
+    for router in routers {
+        lines += &format!("route add default via {router} dev eth0\n");
+    }
+    lines
+}
+
+fn colons(mac: Mac) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+/// What the real IPVS does with a case.
+///
+/// # Errors
+/// The guest's.
+pub fn record(guest: &mut Guest, case: &Case) -> Result<Recording> {
+    let mut ops = vec![Op::Begin { ip: network(), sysctls: Vec::new() }];
+    let timed = case.actions.iter().any(|action| matches!(action, Action::Wait(time) if *time >= LONG));
+    if timed {
+        ops.push(run("cat /proc/timer_list", ""));
+    }
+    for action in &case.actions {
+        match (action, ops.last_mut()) {
+            (Action::Send(sent), Some(Op::Send { frames })) => frames.push(sent.frame()),
+            (Action::Send(sent), _) => ops.push(Op::Send { frames: vec![sent.frame()] }),
+            (Action::Command(line), _) => ops.push(run(&line.words, &line.input)),
+            (Action::Sysctl(_), _) => ops.push(Op::Run {
+                words: vec!["sh".to_owned(), "-c".to_owned(), action.to_string()],
+                stdin: String::new(),
+            }),
+            (Action::Wait(time), _) => ops.push(Op::Sleep { time: *time }),
+        }
+    }
+    let mut outcomes = guest.run(&ops)?.into_iter().peekable();
+    outcomes.next();
+    let wheel = match outcomes.next_if(|_| timed) {
+        Some(Outcome::Ran { stdout, .. }) => Some(wheel(&stdout)?),
+        Some(Outcome::Done | Outcome::Received { .. }) => bail!("the guest has no /proc/timer_list"),
+        None => None,
+    };
+    let mut outcomes = Outcomes { outcomes, frames: Vec::new().into_iter() };
+    let steps = case.actions.iter().map(|action| outcomes.step(action).with_context(|| action.to_string()));
+    let steps = steps.collect::<Result<_>>()?;
+    let Case { name, about, .. } = case.clone();
+    Ok(Recording { name, about, kernel: guest.kernel().to_owned(), wheel, steps })
+}
+
+fn run(words: &str, stdin: &str) -> Op {
+    Op::Run { words: words.split_whitespace().map(str::to_owned).collect(), stdin: stdin.to_owned() }
+}
+
+/// The timer wheel of the guest, from `/proc/timer_list`: it tells jiffies. Their zero is where the wheel's is.
+fn wheel(text: &str) -> Result<Wheel> {
+    let jiffies = text.lines().find_map(|line| line.trim().strip_prefix("jiffies: "));
+    let jiffies: u64 = jiffies.context("/proc/timer_list has no jiffies")?.trim().parse()?;
+    Ok(Wheel { hz: HZ, phase: jiffies * 1000 / u64::from(HZ) })
+}
+
+/// A wait after which it matters how late timers are.
+const LONG: Duration = Duration::from_secs(5);
+
+/// Ticks a second of Debian's user-mode Linux.
+const HZ: u32 = 100;
+
+/// Outcomes of the guest, of which those of packets come many at once.
+struct Outcomes {
+    outcomes: std::iter::Peekable<std::vec::IntoIter<Outcome>>,
+    frames: std::vec::IntoIter<Vec<Vec<u8>>>,
+}
+
+impl Outcomes {
+    /// The next outcome, which is that of this action.
+    fn step(&mut self, action: &Action) -> Result<Step> {
+        if let Action::Send(sent) = action {
+            if self.frames.len() == 0 {
+                self.frames = self.received()?.into_iter();
+            }
+            let frames: Vec<_> = self.frames.next().context("no frames")?.into_iter().filter(is_for_one).collect();
+            return Ok(Step::Send(sent.clone(), outcome::came(&sent.frame(), &frames)));
+        }
+        if let Action::Wait(time) = action {
+            if let Some(frame) = self.received()?.concat().into_iter().find(is_for_one) {
+                bail!("the director sent a frame unasked: {frame:02x?}");
+            }
+            return Ok(Step::Wait(*time));
+        }
+        let Some(Outcome::Ran { status, stdout, stderr }) = self.outcomes.next() else { bail!("nothing was run") };
+        let ran = Ran { status, output: stdout, error: Some(stderr) };
+        match action {
+            Action::Command(line) => Ok(Step::Command(line.clone(), ran)),
+            Action::Sysctl(sysctl) if status == 0 => Ok(Step::Sysctl(sysctl.clone())),
+            Action::Sysctl(_) | Action::Send(_) | Action::Wait(_) => bail!("{ran:?}"),
+        }
+    }
+
+    fn received(&mut self) -> Result<Vec<Vec<Vec<u8>>>> {
+        match self.outcomes.next() {
+            Some(Outcome::Received { frames }) => Ok(frames),
+            other => bail!("nothing was sent, but {other:?}"),
+        }
+    }
+}
+
+/// Whether a frame is for one host: the director also tells its network which multicast groups it is in.
+fn is_for_one(frame: &Vec<u8>) -> bool {
+    frame.first().is_some_and(|first| first & 1 == 0)
+}

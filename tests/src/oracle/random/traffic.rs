@@ -1,0 +1,127 @@
+//! Random packets, most of which belong to the history of a connection.
+
+use std::net::SocketAddr;
+
+use super::rng::Rng;
+use super::service::Service;
+use crate::oracle::case::{Protocol, Sent};
+use crate::oracle::world;
+
+/// Connections that packets still come for.
+const RECENT: usize = 12;
+
+/// Combinations of TCP's flags that nobody needs.
+const ODD: [&str; 12] = ["SF", "SR", "SA", "-", "FPU", "SFPRAU", "U", "P", "RA", "SPU", "F", "SP"];
+
+/// All connections that a client tried.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    flows: Vec<Flow>,
+}
+
+#[derive(Clone, Debug)]
+struct Flow {
+    protocol: Protocol,
+    source: SocketAddr,
+    destination: SocketAddr,
+    phase: Phase,
+}
+
+/// How far a client is with a TCP connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Opening,
+    Open,
+    Closing,
+    Reset,
+}
+
+impl Traffic {
+    /// A packet, for one of these services or for none.
+    pub fn packet(&mut self, services: &[Service], rng: &mut Rng) -> Sent {
+        let mut sent = match rng.below(100) {
+            0..4 => stray(rng),
+            4..56 if !self.flows.is_empty() => self.go_on(rng),
+            _ if services.is_empty() => stray(rng),
+            _ => self.open(&services[rng.below(services.len())], rng),
+        };
+        if rng.percent(3) {
+            sent.ttl = rng.pick(&[1, 1, 2, 255]);
+        }
+        if rng.percent(4) {
+            sent.tos = rng.pick(&[0x10, 0xb8, 3]);
+        }
+        sent
+    }
+
+    /// The first packet of a connection to a service.
+    pub fn open(&mut self, service: &Service, rng: &mut Rng) -> Sent {
+        let ipv4 = service.vip.is_ipv4();
+        let number = self.flows.len();
+        let port = rng.weighted(&[(97, 1024 + number as u16), (1, 20), (2, 1024)]);
+        let source = SocketAddr::new(world::client(ipv4, rng.below(6)), port);
+        let destination = SocketAddr::new(service.vip, rng.pick(&service.ports));
+        let flow = Flow { protocol: service.protocol, source, destination, phase: Phase::Opening };
+        let flags = rng.weighted(&[(90, "S"), (4, "A"), (2, "PA"), (4, "")]);
+        let flags = if flags.is_empty() { rng.pick(&ODD) } else { flags };
+        let sent = flow.sent(flags, 0);
+        self.flows.push(flow);
+        sent
+    }
+
+    /// Another packet of a connection, most often of a recent one.
+    fn go_on(&mut self, rng: &mut Rng) -> Sent {
+        let (count, recent) = (self.flows.len(), rng.percent(80));
+        let at = if recent { count - 1 - rng.below(count.min(RECENT)) } else { rng.below(count) };
+        let flow = &mut self.flows[at];
+        let next: &[(usize, (&str, Phase))] = match flow.phase {
+            Phase::Opening => &[
+                (70, ("A", Phase::Open)),
+                (12, ("S", Phase::Opening)),
+                (6, ("R", Phase::Reset)),
+                (6, ("FA", Phase::Closing)),
+                (6, ("PA", Phase::Open)),
+            ],
+            Phase::Open => &[
+                (40, ("PA", Phase::Open)),
+                (18, ("A", Phase::Open)),
+                (24, ("FA", Phase::Closing)),
+                (12, ("R", Phase::Reset)),
+                (6, ("S", Phase::Open)),
+            ],
+            Phase::Closing => &[
+                (40, ("A", Phase::Closing)),
+                (35, ("S", Phase::Opening)),
+                (10, ("FA", Phase::Closing)),
+                (8, ("R", Phase::Reset)),
+                (7, ("PA", Phase::Closing)),
+            ],
+            Phase::Reset => &[(60, ("S", Phase::Opening)), (25, ("A", Phase::Reset)), (15, ("R", Phase::Reset))],
+        };
+        let (flags, phase) = rng.weighted(next);
+        flow.phase = phase;
+        let flags = if rng.percent(4) { rng.pick(&ODD) } else { flags };
+        let payload = if flags.contains('P') { rng.between(1, 600) } else { 0 };
+        flow.sent(flags, payload as usize)
+    }
+}
+
+impl Flow {
+    fn sent(&self, flags: &str, payload: usize) -> Sent {
+        match self.protocol {
+            Protocol::Tcp => Sent { payload, ..Sent::tcp(self.source, self.destination, flags) },
+            Protocol::Udp => Sent::udp(self.source, self.destination),
+            Protocol::Icmp => Sent { protocol: Protocol::Icmp, ..Sent::udp(self.source, self.destination) },
+        }
+    }
+}
+
+/// A packet for no service that anybody knows of.
+fn stray(rng: &mut Rng) -> Sent {
+    let ipv4 = rng.percent(70);
+    let source = SocketAddr::new(world::client(ipv4, rng.below(6)), rng.pick(&[2000, 2001, 20]));
+    let destination = SocketAddr::new(world::vip(ipv4, rng.below(2)), rng.pick(&[81, 7, 3000, 21]));
+    let protocol = rng.weighted(&[(6, Protocol::Tcp), (3, Protocol::Udp), (1, Protocol::Icmp)]);
+    let flags = rng.pick(&["S", "A", "R", "FA"]);
+    Flow { protocol, source, destination, phase: Phase::Opening }.sent(flags, 0)
+}

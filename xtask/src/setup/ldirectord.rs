@@ -1,0 +1,76 @@
+//! Debian's ldirectord, unpacked under the target directory: installed, it would bring the real `ipvsadm` along and
+//! start with the machine. The Perl modules that it loads are installed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Step, packages};
+use crate::{command, workspace};
+
+/// Perl modules that it loads, at its start or for its checks by TCP and HTTP, and their packages in Debian and Ubuntu.
+const MODULES: [(&str, &str); 5] = [
+    ("LWP::UserAgent", "libwww-perl"),
+    ("Mail::Send", "libmailtools-perl"),
+    ("Socket6", "libsocket6-perl"),
+    ("IO::Socket::INET6", "libio-socket-inet6-perl"),
+    ("Net::INET6Glue::INET_is_INET6", "libnet-inet6glue-perl"),
+];
+
+/// Where the program is, once the machine is set up.
+pub fn ldirectord() -> PathBuf {
+    directory().join("usr/sbin/ldirectord")
+}
+
+fn directory() -> PathBuf {
+    workspace::target().join("ldirectord")
+}
+
+/// Makes sure of the program and its modules.
+pub(super) fn ensure() -> Result<Step> {
+    let missing: Vec<_> =
+        MODULES.into_iter().filter(|(module, _)| !loads(module)).map(|(_, package)| package).collect();
+    if missing.is_empty() && ldirectord().is_file() {
+        return Ok(Step::Ready("ldirectord".to_owned()));
+    }
+    if workspace::program("apt-get").is_none() {
+        bail!(
+            "missing: ldirectord (its script as {}) and the Perl modules of {}",
+            ldirectord().display(),
+            MODULES.map(|(_, package)| package).join(", ")
+        );
+    }
+    if !missing.is_empty() {
+        packages::install(&missing)?;
+    }
+    if !ldirectord().is_file() {
+        unpack(&directory())?;
+    }
+    Ok(Step::Done("ldirectord".to_owned()))
+}
+
+fn loads(module: &str) -> bool {
+    command::output(Command::new("perl").arg(format!("-M{module}")).args(["-e", "1"])).is_ok()
+}
+
+/// Downloads the package into this directory and unpacks it there.
+fn unpack(directory: &Path) -> Result<()> {
+    println!("setup: downloading ldirectord by apt");
+    std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+    if download(directory).is_err() {
+        packages::update()?;
+        download(directory)?;
+    }
+    let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let files: Vec<PathBuf> = std::fs::read_dir(directory)?.flatten().map(|entry| entry.path()).collect();
+    let package = files.into_iter().find(is_package).context("apt-get download left no package behind")?;
+    command::output(Command::new("dpkg").arg("-x").arg(&package).arg(directory))?;
+    std::fs::remove_file(package)?;
+    Ok(())
+}
+
+fn download(directory: &Path) -> Result<()> {
+    command::output(Command::new("apt-get").args(["--quiet", "download", "ldirectord"]).current_dir(directory))
+        .map(drop)
+}

@@ -53,10 +53,10 @@ pub const fn join_ports(source: u16, destination: u16) -> u32 {
     u32::from_ne_bytes([a, b, c, d])
 }
 
-/// A firewall mark as an address of the client's family: `htonl(mark)`, shown as 0.0.0.8.
+/// A firewall mark as an address of the client's family: `htonl(mark)` as the first word, shown as 0.0.0.8 or 0:8::.
 #[inline(always)]
 pub const fn mark_address(client: &Address, mark: u32) -> Address {
-    if client.is_v4() { Address::from_v4(mark.to_be()) } else { Address([0, 0, 0, mark.to_be()]) }
+    if client.is_v4() { Address::from_v4(mark.to_be()) } else { Address([mark.to_be(), 0, 0, 0]) }
 }
 
 /// A connection or a persistence template.
@@ -91,6 +91,12 @@ impl Word {
     const EXPIRES: u64 = (1 << 48) - 1;
     const VALID: u64 = 1 << 48;
     const INVALIDATED: u64 = 1 << 49;
+    /// Four bits that count renewals, up to [`Self::MANY`].
+    const RENEWAL: u64 = 1 << 50;
+    const RENEWALS: u64 = Self::MANY as u64 * Self::RENEWAL;
+
+    /// So many renewals, or more.
+    pub const MANY: u32 = 15;
 
     /// The bit that makes a template assured.
     pub const ASSURED_BIT: u64 = (TEMPLATE_ASSURED as u64) << 56;
@@ -99,6 +105,21 @@ impl Word {
     #[inline(always)]
     pub const fn new(state: u8, expires: u64) -> Self {
         Self((state as u64) << 56 | Self::VALID | expires & Self::EXPIRES)
+    }
+
+    /// The word of a connection after a packet: counts it as a renewal. For the first one `self` is 0.
+    #[inline(always)]
+    pub const fn renewed(self, state: u8, expires: u64) -> Self {
+        let before = self.0 & Self::RENEWALS;
+        let renewals = if before == Self::RENEWALS { before } else { before + Self::RENEWAL };
+        Self(Self::new(state, expires).0 | renewals)
+    }
+
+    /// How often packets renewed a connection, [`Self::MANY`] for that often or more. Those within an eighth of a second
+    /// may count as one.
+    #[inline(always)]
+    pub const fn renewals(self) -> u32 {
+        ((self.0 & Self::RENEWALS) / Self::RENEWAL) as u32
     }
 
     /// Whether the slot holds a flow.
@@ -160,6 +181,17 @@ mod tests {
         let later = word.with_expires(7).invalidated();
         assert_eq!((later.state(), later.expires(), later.is_live(), later.is_invalidated()), (10, 7, true, true));
         assert!(later.is_expired(7) && !later.is_expired(6));
+    }
+
+    #[test]
+    fn renewals_are_counted_up_to_many() {
+        let mut word = Word(0);
+        for number in 1..20 {
+            word = word.renewed(number as u8, u64::from(number));
+            assert_eq!((word.renewals(), word.state(), word.expires()), (number.min(15), number as u8, number.into()));
+            assert_eq!(word.with_expires(0).renewals(), word.renewals());
+        }
+        assert!(word.is_live() && !word.is_invalidated());
     }
 
     #[test]

@@ -104,6 +104,8 @@ reasons! {
     NoRealServer = "no_real_server" => Disposition::Answer(Answer::PortUnreachable),
     /// The connection's real server was removed from its service.
     RealServerRemoved = "real_server_removed" => Disposition::Drop,
+    /// A packet that would have opened a connection, dropped at the rate of the sysctl drop_packet.
+    DropPacket = "drop_packet" => Disposition::Drop,
     /// The MAC address of the real server is not known (yet).
     NoNeighbour = "no_neighbour" => Disposition::Drop,
     /// The time to live ran out here; the client gets time exceeded.

@@ -57,6 +57,12 @@ pub mod flags {
     pub const PERSISTENT: u32 = 1;
     /// `-o`
     pub const ONE_PACKET: u32 = 2;
+    /// The first of the scheduler's own flags (`IP_VS_SVC_F_SCHED1`): sh-fallback, mh-fallback.
+    pub const SCHEDULER_1: u32 = 8;
+    /// The second: sh-port, mh-port.
+    pub const SCHEDULER_2: u32 = 16;
+    /// The third, which no scheduler looks at.
+    pub const SCHEDULER_3: u32 = 32;
 }
 
 /// What passed: per CPU, of a service or of a real server.

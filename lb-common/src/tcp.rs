@@ -135,6 +135,11 @@ const ON_SYN: u64 = {
     use State::{Established as ES, SynRecv as SR};
     row([SR, ES, ES, SR, SR, SR, SR, SR, SR, SR, SR])
 };
+/// Under `secure_tcp`; the other rows stay (`tcp_states_dos[8..11]`).
+const ON_SYN_SECURE: u64 = {
+    use State::{Established as ES, SynAck as SA, SynRecv as SR};
+    row([SA, ES, ES, SR, SA, SA, SA, SA, SA, SA, SA])
+};
 const ON_FIN: u64 = {
     use State::{
         Close as CL, CloseWait as CW, FinWait as FW, LastAck as LA, Listen as LI, SynSent as SS, TimeWait as TW,
@@ -152,10 +157,11 @@ const ON_RST: u64 = {
     row([CL, CL, CL, SR, CL, CL, CL, CL, LA, LI, CL])
 };
 
-/// The state after `event`; `state` and the result are [`State`]'s numbers.
+/// The state after `event`; `state` and the result are [`State`]'s numbers. `secure` is `secure_tcp` in force.
 #[inline(always)]
-pub const fn next(state: u8, event: Event) -> u8 {
+pub const fn next(state: u8, event: Event, secure: bool) -> u8 {
     let row = match event {
+        Event::Syn if secure => ON_SYN_SECURE,
         Event::Syn => ON_SYN,
         Event::Fin => ON_FIN,
         Event::Ack => ON_ACK,
@@ -181,10 +187,17 @@ pub const fn is_active(state: u8) -> bool {
 pub const fn gives_way(state: u8) -> bool {
     const GIVE_WAY: u16 = 1 << State::None as u16
         | 1 << State::SynRecv as u16
+        | 1 << State::SynAck as u16
         | 1 << State::FinWait as u16
         | 1 << State::TimeWait as u16
         | 1 << State::Close as u16;
     (GIVE_WAY >> (state & 0xf)) & 1 != 0
+}
+
+/// Whether a TCP connection in this state is half open: the first that `drop_entry` drops (`ip_vs_random_dropentry`).
+#[inline(always)]
+pub const fn is_half_open(state: u8) -> bool {
+    state == State::SynRecv as u8 || state == State::SynAck as u8
 }
 
 #[cfg(test)]
@@ -192,8 +205,31 @@ mod tests {
     use super::*;
 
     fn walk(start: State, packets: &[u8]) -> State {
-        let end = packets.iter().fold(start as u8, |state, bits| next(state, Event::of(*bits)));
+        walk_as(false, start, packets)
+    }
+
+    fn walk_as(secure: bool, start: State, packets: &[u8]) -> State {
+        let end = packets.iter().fold(start as u8, |state, bits| next(state, Event::of(*bits), secure));
         State::ALL[usize::from(end)]
+    }
+
+    #[test]
+    fn under_secure_tcp_a_syn_leads_to_synack() {
+        use flags::{ACK, FIN, RST, SYN};
+        for (packets, end) in [
+            (&[SYN][..], State::SynAck),
+            (&[SYN, SYN], State::SynAck),
+            (&[SYN, ACK], State::Established),
+            (&[SYN, ACK, SYN], State::Established),
+            (&[SYN, ACK, FIN | ACK, SYN], State::SynAck),
+            (&[SYN, FIN], State::TimeWait),
+            (&[SYN, RST], State::Close),
+            (&[SYN, RST, SYN], State::SynAck),
+        ] {
+            assert_eq!(walk_as(true, State::None, packets), end, "{packets:?}");
+        }
+        assert_eq!(walk_as(true, State::SynRecv, &[SYN]), State::SynRecv, "it was there before");
+        assert!(is_active(State::SynAck as u8) && gives_way(State::SynAck as u8) && is_half_open(State::SynAck as u8));
     }
 
     #[test]

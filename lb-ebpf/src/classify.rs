@@ -74,6 +74,12 @@ fn lookup(key: &ServiceKey) -> Option<&'static Service> {
     SERVICES.get(index)
 }
 
+/// Whether a service schedules each packet by itself.
+#[inline(always)]
+pub fn is_one_packet(service: u32) -> bool {
+    SERVICES.get(service).is_some_and(|service| service.flags & flags::ONE_PACKET != 0)
+}
+
 /// A walk through the mark nodes.
 struct Walk {
     packet: MarkPacket,

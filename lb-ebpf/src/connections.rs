@@ -7,12 +7,13 @@ use lb_common::flow::{Flow, FlowKey, Word};
 use lb_common::real_server::{RealServer, flags};
 use lb_common::reason::Reason;
 use lb_common::settings::{Settings, flags as sysctl};
+use lb_common::sweep::{self, Idle};
 use lb_common::table::Tags;
 use lb_common::tcp::{self, Event, State};
 
-use crate::flows::{self, MMAPABLE, Slot, Table};
+use crate::flows::{self, Early, MMAPABLE, Slot, Table};
 use crate::parse::Packet;
-use crate::{clock, reals, templates};
+use crate::{clock, reals, settings, templates};
 
 #[map]
 static CONN_TAGS: Array<Tags> = Array::with_max_entries(1, MMAPABLE);
@@ -61,6 +62,11 @@ impl Table for Connections {
     fn expire(slot: &Slot, word: Word, _now: u64) -> bool {
         lvx_expire_conn(slot.index, word.0) != 0
     }
+
+    #[inline(always)]
+    fn end_early(slot: &Slot, word: Word, early: Early) -> bool {
+        lvx_end_conn_early(slot.index, word.0, early.now, early.homeless, early.lot) != 0
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -81,6 +87,44 @@ extern "C" fn lvx_claim_conn(hash: u64, now: u64) -> u32 {
 extern "C" fn lvx_expire_conn(index: u32, word: u64) -> u32 {
     let Some(flow) = Connections::flow(index) else { return 0 };
     u32::from(expire(&Slot { index, flow }, Word(word)))
+}
+
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_end_conn_early(index: u32, word: u64, now: u64, homeless: u32, lot: u32) -> u32 {
+    let Some(flow) = Connections::flow(index) else { return 0 };
+    let (slot, word) = (Slot { index, flow }, Word(word));
+    let flow = slot.flow();
+    let homeless = homeless != 0 && !reals::of(flow).is_some_and(reals::is_available);
+    if !homeless && (lot == 0 || !is_dropped(flow, word, now, index, lot)) {
+        return 0;
+    }
+    let link = flow.link;
+    if !Connections::expire(&slot, word, now) {
+        return 0;
+    }
+    if link != 0 {
+        templates::end_unconfirmed(link - 1);
+    }
+    1
+}
+
+/// Whether `drop_entry` drops a connection that it came upon (`ip_vs_random_dropentry`).
+#[inline(always)]
+fn is_dropped(flow: &Flow, word: Word, now: u64, slot: u32, lot: u32) -> bool {
+    let Ok(settings) = settings::get() else { return false };
+    let state = word.state();
+    let is_tcp = flow.key.protocol == 6;
+    if is_tcp && tcp::is_half_open(state) {
+        return true;
+    }
+    if is_tcp && state != State::Established as u8 {
+        return false;
+    }
+    let index = if is_tcp { State::Established as usize } else { tcp::UDP };
+    let timeout = settings.timeouts.get(index).copied().unwrap_or_default();
+    let idle = Idle { expires: word.expires(), timeout, renewals: word.renewals() };
+    sweep::drops_idle(idle, now, clock::seconds(60), slot, lot)
 }
 
 #[inline(always)]
@@ -131,7 +175,7 @@ pub fn follow(
         Connections::expire(&slot, word, now);
         return Ok(None);
     }
-    advance(packet, &slot, word, settings, now);
+    advance(packet, &slot, word, server, settings, now);
     Ok(Some((slot.flow().real, server)))
 }
 
@@ -155,8 +199,9 @@ fn is_reused(packet: &Packet, flow: &Flow, word: Word, server: &RealServer, sett
 
 /// The state after a packet.
 #[inline(always)]
-fn next_state(packet: &Packet, state: u8) -> u8 {
-    if packet.is_tcp() { tcp::next(state, Event::of(packet.tcp_flags)) } else { 0 }
+fn next_state(packet: &Packet, state: u8, settings: &Settings) -> u8 {
+    let secure = settings.flags & sysctl::SECURE_TCP != 0;
+    if packet.is_tcp() { tcp::next(state, Event::of(packet.tcp_flags), secure) } else { 0 }
 }
 
 /// The timeout of a state, in jiffies.
@@ -168,8 +213,8 @@ fn timeout(packet: &Packet, state: u8, settings: &Settings) -> u64 {
 
 /// State and expiry of a connection after a packet (`ip_vs_set_state`, `ip_vs_conn_put`).
 #[inline(always)]
-fn advance(packet: &Packet, slot: &Slot, word: Word, settings: &Settings, now: u64) {
-    let state = next_state(packet, word.state());
+fn advance(packet: &Packet, slot: &Slot, word: Word, server: &RealServer, settings: &Settings, now: u64) {
+    let state = next_state(packet, word.state(), settings);
     let expires = now.wrapping_add(timeout(packet, state, settings));
     let step = clock::refresh_step();
     // Within a step around the old expiry nothing is written: the table's cache line stays as it is.
@@ -177,19 +222,19 @@ fn advance(packet: &Packet, slot: &Slot, word: Word, settings: &Settings, now: u
     if state == word.state() && near {
         return;
     }
-    if !slot.swap(word, Word::new(state, expires)) {
+    if !slot.swap(word, word.renewed(state, expires)) {
         return;
     }
     if state != word.state() {
-        changed_state(slot, word.state(), state);
+        changed_state(slot, server, word.state(), state);
     }
 }
 
 #[inline(always)]
-fn changed_state(slot: &Slot, old: u8, new: u8) {
+fn changed_state(slot: &Slot, server: &RealServer, old: u8, new: u8) {
     let flow = slot.flow();
     if tcp::is_active(old) != tcp::is_active(new) {
-        reals::move_to(flow.real, tcp::is_active(new));
+        reals::move_to(flow.real, server, tcp::is_active(new));
     }
     if new == State::Established as u8 && flow.link != 0 {
         templates::assure(flow.link - 1);
@@ -199,10 +244,10 @@ fn changed_state(slot: &Slot, old: u8, new: u8) {
 /// Fills a claimed slot with the connection that a packet opens.
 #[inline(always)]
 pub fn open(slot: &Slot, packet: &Packet, real: u32, server: &RealServer, link: u32, settings: &Settings, now: u64) {
-    let state = next_state(packet, State::None as u8);
+    let state = next_state(packet, State::None as u8, settings);
     let expires = now.wrapping_add(timeout(packet, state, settings));
     reals::bind(real, server, is_active(packet.key.protocol, state));
-    let word = Word::new(state, expires).0;
+    let word = Word(0).renewed(state, expires).0;
     // SAFETY: the slot is claimed, so nobody else writes it, and nobody reads it while its word is 0.
     unsafe { (*slot.flow).link = link };
     slot.publish(&Flow { word, key: packet.key, real, generation: server.generation, link, timeout: 0 });

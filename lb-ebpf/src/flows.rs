@@ -32,6 +32,19 @@ pub trait Table {
     fn gives_way(flow: &Flow, state: u8) -> bool;
     /// Removes a flow, or keeps it, as its expiry at `now` demands; tells whether it is gone.
     fn expire(slot: &Slot, word: Word, now: u64) -> bool;
+    /// Removes a flow that has not expired if `early` says so; tells whether it is gone.
+    fn end_early(slot: &Slot, word: Word, early: Early) -> bool;
+}
+
+/// What a sweep removes besides what expired.
+#[derive(Clone, Copy)]
+pub struct Early {
+    /// Jiffies now.
+    pub now: u64,
+    /// Whether flows whose real server was removed go.
+    pub homeless: u32,
+    /// The lot, if `drop_entry` drew the bucket; else 0.
+    pub lot: u32,
 }
 
 /// A slot of a table.

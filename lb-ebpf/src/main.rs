@@ -17,6 +17,7 @@ mod atomic;
 mod classify;
 mod clock;
 mod connections;
+mod drop_packet;
 mod flows;
 mod forward;
 mod interfaces;

@@ -10,7 +10,7 @@ use lb_common::{table, tcp};
 use crate::connections::{self, Connections};
 use crate::flows::{self, Slot};
 use crate::parse::Packet;
-use crate::{classify, pipeline, reals, schedule, settings, stats, templates};
+use crate::{classify, drop_packet, pipeline, reals, schedule, settings, stats, templates};
 
 const FTP: u16 = 21u16.to_be();
 /// A server's end of an FTP data connection: never scheduled (`ip_vs_schedule`).
@@ -53,10 +53,13 @@ extern "C" fn lvx_open(packet: *const Packet, hash: u64, now: u64) -> u64 {
 #[inline(always)]
 fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> {
     let settings = settings::get()?;
+    let Some(service) = classify::service(packet, settings) else { return Ok(None) };
+    if may_open(packet, settings) && drop_packet::drops(settings) {
+        return Err(Reason::DropPacket);
+    }
     if packet.key.source_port() == FTP_DATA {
         return Ok(None);
     }
-    let Some(service) = classify::service(packet, settings) else { return Ok(None) };
     match open_for(service, packet, hash, settings, now) {
         Ok(chosen) => Ok(Some(chosen)),
         // `ip_vs_leave`: behind what may be FTP's data port may be another program of the director.
@@ -117,7 +120,7 @@ fn choose(
     now: u64,
 ) -> Result<(u32, &'static RealServer, Option<Slot>), Reason> {
     if service.flags & flags::PERSISTENT == 0 {
-        let (real, server) = scheduled(service)?;
+        let (real, server) = scheduled(service, packet, settings)?;
         return Ok((real, server, None));
     }
     let key = template_key(packet, service);
@@ -125,7 +128,7 @@ fn choose(
     if let Some((slot, real, server)) = templates::find(&key, seed, settings, now) {
         return Ok((real, server, Some(slot)));
     }
-    let (real, server) = scheduled(service)?;
+    let (real, server) = scheduled(service, packet, settings)?;
     let template = templates::create(&key, seed, real, server, service.template_timeout, now);
     if template.is_none() {
         stats::count(Reason::TemplateTableFull);
@@ -134,8 +137,8 @@ fn choose(
 }
 
 #[inline(always)]
-fn scheduled(service: &Service) -> Result<Chosen, Reason> {
-    let real = schedule::pick(service).ok_or(Reason::NoRealServer)?;
+fn scheduled(service: &Service, packet: &Packet, settings: &Settings) -> Result<Chosen, Reason> {
+    let real = schedule::pick(service, packet, settings).ok_or(Reason::NoRealServer)?;
     let server = reals::get(real).ok_or(Reason::Internal)?;
     Ok((real, server))
 }
@@ -173,7 +176,7 @@ fn without_entry(
         }
         hash = table::hash(&key, pipeline::seed());
     }
-    let real = schedule::by_hash(service, hash).ok_or(Reason::NoRealServer)?;
+    let real = schedule::by_hash(service, packet, hash).ok_or(Reason::NoRealServer)?;
     let server = reals::get(real).ok_or(Reason::Internal)?;
     Ok((real, server))
 }

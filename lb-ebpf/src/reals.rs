@@ -5,8 +5,8 @@ use aya_ebpf::maps::Array;
 use lb_common::flow::Flow;
 use lb_common::real_server::{self, Counts, RealServer, flags};
 
-use crate::atomic;
 use crate::flows::MMAPABLE;
+use crate::{atomic, schedule};
 
 #[map]
 static REALS: Array<RealServer> = Array::with_max_entries(65536, MMAPABLE);
@@ -46,6 +46,7 @@ pub fn bind(index: u32, server: &RealServer, active: bool) {
     if server.upper_threshold != 0 && real_server::overloads(server, total(counts)) {
         set_overloaded(counts, 1);
     }
+    changed(server);
 }
 
 /// Counts one connection less (`ip_vs_unbind_dest`).
@@ -57,14 +58,16 @@ pub fn unbind(index: u32, server: &RealServer, active: bool) {
     if unsafe { (*counts).overloaded } != 0 && real_server::relieves(server, total(counts)) {
         set_overloaded(counts, 0);
     }
+    changed(server);
 }
 
 /// Counts a connection that became active, or inactive.
 #[inline(always)]
-pub fn move_to(index: u32, active: bool) {
+pub fn move_to(index: u32, server: &RealServer, active: bool) {
     let Some(counts) = REAL_COUNTS.get_ptr_mut(index) else { return };
     add(counts, active, 1);
     add(counts, !active, 1u64.wrapping_neg());
+    changed(server);
 }
 
 /// Counts templates: 1 more, or (wrapping) 1 less.
@@ -83,6 +86,14 @@ fn add(counts: *mut Counts, active: bool, change: u64) {
     let word = if active { unsafe { &raw mut (*counts).active } } else { unsafe { &raw mut (*counts).inactive } };
     // SAFETY: as above.
     unsafe { atomic::add64(word, change) };
+}
+
+/// Tells the scheduler; after the change, never before ([`lb_common::schedule::blocks`]).
+#[inline(always)]
+fn changed(server: &RealServer) {
+    // SAFETY: a valid reference; volatile, so that it is read after the counts have changed: the server may get another
+    // block in this moment.
+    schedule::changed(unsafe { (&raw const server.summary).read_volatile() });
 }
 
 #[inline(always)]

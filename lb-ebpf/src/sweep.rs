@@ -1,4 +1,4 @@
-//! Removes what expired, in pieces that the control plane asks for.
+//! Removes what expired, and what is to end early, in pieces that the control plane asks for.
 
 use core::ffi::c_void;
 
@@ -8,7 +8,7 @@ use lb_common::sweep::{self, Sweep};
 use lb_common::table::{WAYS, WAYS_PER_WORD};
 
 use crate::connections::Connections;
-use crate::flows::{Slot, Table};
+use crate::flows::{Early, Slot, Table};
 use crate::templates::Templates;
 use crate::{clock, parse};
 
@@ -17,6 +17,8 @@ struct Piece {
     expired: u32,
     live: u32,
     now: u64,
+    homeless: u32,
+    lot: u32,
 }
 
 /// Sweeps the piece of a table that the packet names, and writes the outcome into it.
@@ -25,7 +27,8 @@ pub fn piece(ctx: &XdpContext) -> Option<()> {
     let order = parse::at::<Sweep>(ctx, 0)?;
     // SAFETY: `at` checked that the packet holds an order.
     let mut order_copy = unsafe { order.read_unaligned() };
-    let mut piece = Piece { bucket: order_copy.first, expired: 0, live: 0, now: clock::now() };
+    let Sweep { first: bucket, homeless, lot, .. } = order_copy;
+    let mut piece = Piece { bucket, expired: 0, live: 0, now: clock::now(), homeless, lot };
     let callback =
         if order_copy.table == sweep::CONNECTIONS { bucket_of::<Connections> } else { bucket_of::<Templates> };
     run(order_copy.buckets, callback, &mut piece);
@@ -56,17 +59,19 @@ extern "C" fn bucket_of<T: Table>(index: u32, piece: *mut c_void) -> i64 {
     let Some(tags) = T::tags(bucket) else { return 1 };
     // SAFETY: `tags` points to a live map value.
     let words = unsafe { (*tags).words };
+    let lot = if sweep::is_drawn(bucket, piece.lot) { piece.lot } else { 0 };
+    let early = Early { now: piece.now, homeless: piece.homeless, lot };
     for half in 0..2u32 {
         let word = if half == 0 { words[0] } else { words[1] };
         if word != 0 {
-            slots::<T>(bucket * WAYS + half * WAYS_PER_WORD, piece);
+            slots::<T>(bucket * WAYS + half * WAYS_PER_WORD, early, piece);
         }
     }
     0
 }
 
 #[inline(always)]
-fn slots<T: Table>(base: u32, piece: &mut Piece) {
+fn slots<T: Table>(base: u32, early: Early, piece: &mut Piece) {
     for way in 0..WAYS_PER_WORD {
         let Some(flow) = T::flow(base + way) else { continue };
         let slot = Slot { index: base + way, flow };
@@ -74,7 +79,12 @@ fn slots<T: Table>(base: u32, piece: &mut Piece) {
         if !word.is_live() {
             continue;
         }
-        if word.is_expired(piece.now) && T::expire(&slot, word, piece.now) {
+        let gone = if word.is_expired(piece.now) {
+            T::expire(&slot, word, piece.now)
+        } else {
+            (early.homeless | early.lot) != 0 && T::end_early(&slot, word, early)
+        };
+        if gone {
             piece.expired += 1;
         } else {
             piece.live += 1;

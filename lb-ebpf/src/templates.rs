@@ -8,8 +8,8 @@ use lb_common::real_server::RealServer;
 use lb_common::settings::{Settings, flags as sysctl};
 use lb_common::table::{self, Tags};
 
-use crate::flows::{self, MMAPABLE, Slot, Table};
-use crate::{atomic, reals, settings};
+use crate::flows::{self, Early, MMAPABLE, Slot, Table};
+use crate::{atomic, classify, reals, settings};
 
 #[map]
 static TEMPLATE_TAGS: Array<Tags> = Array::with_max_entries(1, MMAPABLE);
@@ -59,6 +59,11 @@ impl Table for Templates {
     fn expire(slot: &Slot, word: Word, now: u64) -> bool {
         lvx_expire_template(slot.index, word.0, now) != 0
     }
+
+    #[inline(always)]
+    fn end_early(slot: &Slot, word: Word, early: Early) -> bool {
+        lvx_end_template_early(slot.index, word.0, early.homeless, early.lot) != 0
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -81,6 +86,20 @@ extern "C" fn lvx_expire_template(index: u32, word: u64, now: u64) -> u32 {
     u32::from(expire(&Slot { index, flow }, Word(word), now))
 }
 
+/// A template that controls connections stays, and so does one that was confirmed, unless its server was removed.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_end_template_early(index: u32, word: u64, homeless: u32, lot: u32) -> u32 {
+    let Some(flow) = Templates::flow(index) else { return 0 };
+    let (slot, word) = (Slot { index, flow }, Word(word));
+    let server = reals::of(slot.flow());
+    let homeless = homeless != 0 && !server.is_some_and(reals::is_available);
+    // Nothing ever confirms the templates of one-packet scheduling (`ip_vs_conn_ops_mode`).
+    let one_packet = server.is_some_and(|server| classify::is_one_packet(server.service));
+    let dropped = lot != 0 && word.state() == TEMPLATE_NONE && !one_packet;
+    u32::from((homeless || dropped) && controlled(&slot) == 0 && end(&slot, word))
+}
+
 /// A template that still controls connections lives on for another minute (`template_rearm`), and from then on for a
 /// minute after each new connection (`ip_vs_conn_expire`).
 #[inline(always)]
@@ -89,6 +108,11 @@ fn expire(slot: &Slot, word: Word, now: u64) -> bool {
         rearm(slot, word, now);
         return false;
     }
+    end(slot, word)
+}
+
+#[inline(always)]
+fn end(slot: &Slot, word: Word) -> bool {
     if !slot.swap(word, Word(0)) {
         return false;
     }
@@ -189,6 +213,18 @@ fn try_renew(slot: &Slot, now: u64) -> bool {
 pub fn let_go(index: u32) {
     if let Some(flow) = Templates::flow(index) {
         add_controlled(flow, 1u32.wrapping_neg());
+    }
+}
+
+/// The last connection that a template controlled was dropped early: if none was ever confirmed, so is the template
+/// (`ip_vs_conn_expire`: "Drop CTL or non-assured TPL if not used anymore").
+#[inline(always)]
+pub fn end_unconfirmed(index: u32) {
+    let Some(flow) = Templates::flow(index) else { return };
+    let slot = Slot { index, flow };
+    let word = slot.word();
+    if word.is_live() && word.state() == TEMPLATE_NONE && controlled(&slot) == 0 {
+        end(&slot, word);
     }
 }
 

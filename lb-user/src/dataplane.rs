@@ -10,6 +10,7 @@ use aya::programs::xdp::{XdpLinkId, XdpMode};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use lb_common::reason::Reason;
+use lb_common::schedule::{Kind, hash};
 use lb_common::sweep::Sweep;
 use lb_common::table::{self, WAYS};
 use lb_common::{maps, sweep};
@@ -48,9 +49,14 @@ impl Default for Sizes {
 }
 
 impl Sizes {
-    /// Words of the pools: every server in a pool, each pool's header, and as much again for pools that change.
+    /// Words of the pools: every server in a pool, the words of the blocks of large ones, each pool's header, and as much
+    /// again for pools that change; then a table of sh or dh for each service, and for 512 services one of mh.
     pub fn pool_words(&self) -> u32 {
-        self.real_slots().saturating_add(self.services.saturating_mul(4)).saturating_mul(3)
+        let members = self.real_slots().saturating_add(self.real_slots() / 16);
+        let members = members.saturating_add(self.services.saturating_mul(4)).saturating_mul(3);
+        let hashed = self.services.saturating_mul(2 * hash::words(Kind::Sh));
+        let maglev = self.services.min(512).saturating_add(1).saturating_mul(hash::words(Kind::Mh));
+        members.saturating_add(hashed).saturating_add(maglev)
     }
 
     /// Real server slots: also for those that were removed and still have connections.
@@ -93,6 +99,15 @@ pub struct DataPlane {
     sizes: Sizes,
     reasons: PerCpuArray<MapData, u64>,
     devices: DevMapHash<MapData>,
+}
+
+/// What a sweep removes besides what expired.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Early {
+    /// Flows whose real server was removed.
+    pub homeless: bool,
+    /// What `drop_entry` drops, in the buckets that this lot draws; 0 draws none.
+    pub lot: u32,
 }
 
 /// What a frame came out as.
@@ -202,11 +217,11 @@ impl DataPlane {
         Reason::ALL.iter().map(counter).collect()
     }
 
-    /// Removes what expired from a table; gives the number of live flows and the kernel's jiffies.
+    /// Removes what expired from a table, and what `early` names; gives the number of live flows and the kernel's jiffies.
     ///
     /// # Errors
     /// The kernel refused to run the program.
-    pub fn sweep(&mut self, table: FlowTable) -> Result<(u64, u64)> {
+    pub fn sweep(&mut self, table: FlowTable, early: Early) -> Result<(u64, u64)> {
         let (number, entries) = match table {
             FlowTable::Connections => (sweep::CONNECTIONS, self.sizes.connections),
             FlowTable::Templates => (sweep::TEMPLATES, self.sizes.templates),
@@ -215,7 +230,15 @@ impl DataPlane {
         let (mut live, mut first, mut now) = (0, 0, 0);
         while first < buckets {
             let piece = SWEEP_PIECE.min(buckets - first);
-            let done = self.sweep_piece(Sweep { table: number, first, buckets: piece, ..Sweep::default() })?;
+            let order = Sweep {
+                table: number,
+                first,
+                buckets: piece,
+                homeless: early.homeless.into(),
+                lot: early.lot,
+                ..Sweep::default()
+            };
+            let done = self.sweep_piece(order)?;
             live += u64::from(done.live);
             now = done.now;
             first += piece;
@@ -232,9 +255,9 @@ impl DataPlane {
     }
 
     fn sweep_piece(&mut self, order: Sweep) -> Result<Sweep> {
-        let Sweep { table, first, buckets, .. } = order;
+        let Sweep { table, first, buckets, homeless, lot, .. } = order;
         let mut frame = [0u8; 64];
-        for (to, word) in frame.chunks_exact_mut(4).zip([table, first, buckets]) {
+        for (to, word) in frame.chunks_exact_mut(4).zip([table, first, buckets, homeless, lot]) {
             to.copy_from_slice(&word.to_ne_bytes());
         }
         let program = program(&mut self.ebpf, "sweep")?;
@@ -243,11 +266,11 @@ impl DataPlane {
             let bytes = outcome.frame.get(at * 4..at * 4 + 4).context("the sweep program gave a short answer")?;
             Ok(u32::from_ne_bytes(bytes.try_into()?))
         };
-        if word(5)? != 1 {
+        if word(7)? != 1 {
             bail!("the sweep program did not run (action {})", outcome.action);
         }
-        let now = u64::from(word(6)?) | u64::from(word(7)?) << 32;
-        Ok(Sweep { table, first, buckets, expired: word(3)?, live: word(4)?, done: 1, now })
+        let now = u64::from(word(8)?) | u64::from(word(9)?) << 32;
+        Ok(Sweep { expired: word(5)?, live: word(6)?, done: 1, now, ..order })
     }
 
     /// Runs the balancing program on a frame that came in by `ifindex`, without a network (`BPF_PROG_TEST_RUN`).

@@ -141,7 +141,7 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
 mod tests {
     use super::*;
     use crate::api::Refusal;
-    use crate::model::{Netmask, Protocol, SchedulerKind, Service, ServiceId, Timeouts};
+    use crate::model::{Netmask, Protocol, SchedulerFlags, SchedulerKind, Service, ServiceId, Timeouts};
 
     fn service(port: u16) -> Service {
         let id = ServiceId::Address { protocol: Protocol::Tcp, vip: [10, 0, 0, 1].into(), port };
@@ -151,6 +151,7 @@ mod tests {
             persistence: None,
             netmask: Netmask::host(id.family()),
             one_packet: false,
+            scheduler_flags: SchedulerFlags::default(),
             servers: Vec::new(),
         }
     }

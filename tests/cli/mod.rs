@@ -7,4 +7,5 @@ mod start;
 mod state;
 mod stop;
 mod stopped;
+mod sysctl;
 mod traffic;

@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// Ports of every web server: 80 for the services by address, 8080 for the mark.
 const PORTS: [u16; 2] = [80, 8080];
 
-/// What it is told; real servers are r1 and r2, r3 serves while neither does.
+/// What it is told; real servers are r1 and r2, r3 (or the director itself) serves while neither does.
 const SERVICES: &str = r#"
 checktimeout = 1
 negotiatetimeout = 1
@@ -26,7 +26,7 @@ logfile = "/run/ldirectord.log"
 virtual = 172.16.100.1:80
     real = 172.16.100.10:80 gate 2 l:50 u:100
     real = 172.16.100.11:80 gate
-    fallback = 172.16.100.20:80 gate
+    fallback = FALLBACK:80 gate
     service = http
     checktype = negotiate
     request = "/"
@@ -68,14 +68,17 @@ struct Driven {
 }
 
 impl Driven {
-    /// `quiescent`: whether a dead server keeps its place, with weight 0.
-    fn start(quiescent: &str) -> Result<Self> {
+    /// `quiescent`: whether a dead server keeps its place, with weight 0. `fallback` is who serves the service of IPv4
+    /// when nobody else does. `before`: what was there already.
+    fn start(quiescent: &str, fallback: &str, before: &[&str]) -> Result<Self> {
         ensure!(setup::ldirectord().is_file(), "ldirectord is not there: cargo xtask setup");
         let director = Setup::new(Arms::One).config(FORGETFUL).up()?;
         director
             .does(&["iptables -t mangle -A PREROUTING -d 172.16.100.1 -p tcp --dport 8080 -j MARK --set-mark 8"])?;
-        let [one, two, _] = director.nginx(["r1", "r2", "r3"], &PORTS)?;
-        let config = format!("quiescent = {quiescent}\n{SERVICES}");
+        director.until("LVX follows the mark rule", LIMIT, |status| Ok(status.mark_rules.len() == 1))?;
+        director.does(before)?;
+        let [one, two, _, _] = director.nginx(["r1", "r2", "r3", "d"], &PORTS)?;
+        let config = format!("quiescent = {quiescent}\n{}", SERVICES.replace("FALLBACK", fallback));
         fs::write(director.lab.directory().join("ldirectord.cf"), config)?;
         let driven = Self { director, web: [one, two] };
         driven.must("start")?;
@@ -185,7 +188,7 @@ const BOTH: [&str; 9] = [
 
 #[test]
 fn ldirectord_removes_dead_servers_and_adds_them_again() -> Result<()> {
-    let mut driven = Driven::start("no")?;
+    let mut driven = Driven::start("no", "172.16.100.20", &[])?;
     driven.until_listed(&BOTH)?;
     driven.served_by(&["r1", "r2"])?;
     let thresholds = driven.director.does(&["ipvsadm -Ln --thresholds -t 172.16.100.1:80"])?;
@@ -224,8 +227,11 @@ fn ldirectord_removes_dead_servers_and_adds_them_again() -> Result<()> {
 
 #[test]
 fn ldirectord_makes_dead_servers_quiescent_and_lets_them_come_back() -> Result<()> {
-    let mut driven = Driven::start("yes")?;
+    // It takes a service over that is there, and purges a server that it does not know.
+    let before = ["ipvsadm -A -t 172.16.100.1:80 -s rr -p 30", "ipvsadm -a -t 172.16.100.1:80 -r 172.16.100.21 -w 7"];
+    let mut driven = Driven::start("yes", "127.0.0.1", &before)?;
     driven.until_listed(&BOTH)?;
+    assert!(driven.log().contains("Changed virtual server: 172.16.100.1:80"), "{}", driven.log());
 
     driven.stop_web(1)?;
     driven.until_listed(&[
@@ -244,9 +250,9 @@ fn ldirectord_makes_dead_servers_quiescent_and_lets_them_come_back() -> Result<(
     driven.stop_web(0)?;
     driven.until_listed(&[
         "TCP 172.16.100.1:80 wrr",
+        "-> 127.0.0.1:80 Route 1",
         "-> 172.16.100.10:80 Route 0",
         "-> 172.16.100.11:80 Route 0",
-        "-> 172.16.100.20:80 Route 1",
         "TCP [2001:db8:100::1]:80 rr",
         "-> [2001:db8:100::10]:80 Route 0",
         "-> [2001:db8:100::11]:80 Route 0",
@@ -256,7 +262,12 @@ fn ldirectord_makes_dead_servers_quiescent_and_lets_them_come_back() -> Result<(
         "-> 172.16.100.11:80 Route 0",
         "-> 172.16.100.20:80 Route 1",
     ])?;
-    driven.served_by(&["r3"])?;
+    assert_eq!(
+        driven.answers()?,
+        [["d"], ["r3"], ["r3"]],
+        "the director itself, as in ldirectord's manual\n{}",
+        driven.log()
+    );
 
     driven.start_web(1)?;
     driven.start_web(0)?;

@@ -36,6 +36,36 @@ fn an_edited_service_keeps_connections_templates_and_the_schedulers_memory() {
 }
 
 #[test]
+fn edits_of_a_live_service_and_server_touch_neither_connections_nor_counters() {
+    let mut director = with(WEB_OF_THREE);
+    director.receive(&Packet::tcp("10.0.0.1:1024", VIP_WEB, "S").frame());
+    director.receive(&Packet::tcp("10.0.0.1:1024", VIP_WEB, "A").frame());
+    let table = |director: &mut TestDirector| director.run("ipvsadm -Ln --stats").stdout;
+    let before = (connections(&mut director), table(&mut director));
+    for line in [
+        format!("ipvsadm -e -t 172.16.100.1:80 -r {C} -g -w 65535"),
+        format!("ipvsadm -e -t 172.16.100.1:80 -r {C} -g -x 1"),
+        format!("ipvsadm -e -t 172.16.100.1:80 -r {C} -g -w 0"),
+        "ipvsadm -E -t 172.16.100.1:80 -s wlc -p 300".to_owned(),
+        "ipvsadm -E -t 172.16.100.1:80 -s fo -p 300 -M 255.255.0.0".to_owned(),
+        "ipvsadm -E -t 172.16.100.1:80 -s rr".to_owned(),
+        format!("ipvsadm -e -t 172.16.100.1:80 -r {C} -g"),
+    ] {
+        change(&mut director, &line);
+        assert_eq!((connections(&mut director), table(&mut director)), before, "{line}");
+    }
+    let more = Packet::tcp("10.0.0.1:1024", VIP_WEB, "A").frame();
+    Expected::sent(WEB, C).check(&mut director, "the connection goes on", &more);
+    assert_eq!(connections(&mut director), before.0);
+    change(&mut director, "ipvsadm -Z -t 172.16.100.1:80");
+    assert!(
+        table(&mut director)
+            .contains("TCP  172.16.100.1:80                     0        0        0        0        0\n")
+    );
+    Expected::sent(WEB, C).check(&mut director, "-Z ends nothing", &more);
+}
+
+#[test]
 fn the_same_config_again_changes_nothing_and_another_timeout_only_that() {
     let model = |seconds: u32| {
         let text = format!(

@@ -1,16 +1,20 @@
 //! Golden packets: a sentence, a frame, and what must become of it, to the byte; and every counter that moves.
 
 mod counters;
+mod drop_entry;
 mod edits;
 mod expect;
 mod forms;
 mod forward;
 mod full;
+mod hash;
+mod many;
 mod marks;
 mod persistence;
 mod random;
 mod reuse;
 mod servers;
+mod sysctls;
 mod tcp;
 mod thresholds;
 mod unclaimed;

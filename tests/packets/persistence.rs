@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lb_common::reason::Reason;
+use lb_user::model::Sysctls;
 use lvx_tests::director::TestDirector;
 use lvx_tests::frame::Packet;
 
@@ -59,6 +60,19 @@ fn a_template_is_renewed_by_new_connections_only_and_outlives_its_timeout_with_a
     assert_left(&mut director, Some(60), "a minute from now on");
     seconds(&mut director, 1000);
     assert_left(&mut director, None, "all connections have ended");
+}
+
+#[test]
+fn the_minute_of_a_template_that_controls_connections_can_be_another_time() {
+    let mut director = with(&WEB_OF_THREE.replace("-s rr", "-s rr -p 30"));
+    director.set_sysctls(&Sysctls { template_rearm: 120, ..Sysctls::default() });
+    director.receive(&syn("10.0.0.1:1024", VIP_WEB).frame());
+    director.receive(&Packet::tcp("10.0.0.1:1024", VIP_WEB, "A").frame());
+    seconds(&mut director, 31);
+    assert_left(&mut director, Some(119), "it controls a connection: two minutes more");
+    seconds(&mut director, 100);
+    director.receive(&syn("10.0.0.1:1025", VIP_WEB).frame());
+    assert_left(&mut director, Some(120), "and from each new connection on");
 }
 
 /// Asserts how many seconds the template of 10.0.0.1 has left, give or take one.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lb_user::model::Sysctls;
 use lvx_tests::director::TestDirector;
 use lvx_tests::frame::{Packet, mac_addresses};
 
@@ -89,6 +90,18 @@ fn edits_of_an_overloaded_server() {
     assert_eq!(picks(&mut director, 40..42), [11, 11], "lowered");
     edit(&mut director, "");
     assert_eq!(picks(&mut director, 50..52), [10, 11], "removed");
+}
+
+/// Until Linux 6.1.176 a lowered threshold did not count before the next new connection.
+#[test]
+fn with_late_threshold_one_more_gets_through() {
+    for (late, picked) in [(false, [11, 11, 11, 11]), (true, [11, 10, 11, 11])] {
+        let mut director = limited("-x 8");
+        director.set_sysctls(&Sysctls { late_threshold: late, ..Sysctls::default() });
+        assert_eq!(picks(&mut director, 0..8), [11, 10, 11, 10, 11, 10, 11, 10]);
+        change(&mut director, "ipvsadm -e -t 172.16.100.1:80 -r 172.16.100.10 -g -x 3");
+        assert_eq!(picks(&mut director, 20..24), picked, "late_threshold {late}");
+    }
 }
 
 /// The count of a server that comes back is the old one; whether that is too many is asked again.

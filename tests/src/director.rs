@@ -11,6 +11,7 @@ use lb_user::config::Config;
 use lb_user::dataplane::Sizes;
 use lb_user::director::Director;
 use lb_user::ipvsadm::{self, Backend, BackendError, Output};
+use lb_user::model::sysctls::{self, Sysctl};
 use lb_user::model::{Family, Sysctls};
 use lb_user::neighbours::{Link, LinkEvent, LinkState, Path};
 use lb_user::netfilter::Snapshot;
@@ -111,6 +112,7 @@ impl TestDirector {
         self.must(["ipvsadm -C", "ipvsadm --set 900 120 300"]);
         let director = self.director();
         director.set_netfilter(Vec::new(), Vec::new());
+        director.handle(&set(&Sysctls::default()));
         director.tables().set_sysctls(&Sysctls::default());
         time::expire_all(director);
         for (slot, server) in director.tables().slots() {
@@ -205,6 +207,14 @@ impl TestDirector {
         Ok(())
     }
 
+    /// Sets all sysctls, as `lvx sysctl` does.
+    ///
+    /// # Panics
+    /// A value is out of range.
+    pub fn set_sysctls(&mut self, sysctls: &Sysctls) {
+        assert_eq!(self.director().handle(&set(sysctls)), Response::Done);
+    }
+
     /// A real server's address is reached in this way from now on.
     pub fn set_path(&mut self, address: &str, path: Path) {
         let address = address.parse().expect("an address");
@@ -245,6 +255,12 @@ impl TestDirector {
         let director = self.director.as_mut().expect("it is there until the end");
         self.clock.advance(director, time);
     }
+}
+
+/// The request that sets all sysctls.
+fn set(sysctls: &Sysctls) -> Request {
+    let value = |sysctl: &Sysctl| (sysctl.name.to_owned(), sysctl.get(sysctls));
+    Request::SetSysctls { values: sysctls::ALL.iter().map(value).collect() }
 }
 
 /// The MAC address of a real server: 02:00:00:00 and the low two bytes of its IP address.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use lb_common::flow::{Flow, FlowKey, Word};
+use lb_user::dataplane::Early;
 use lb_user::director::Director;
 use lb_user::tables::maps::{FlowTable, Maps as _};
 
@@ -122,7 +123,7 @@ fn set_expiry(flow: &mut Flow, expires: u64) {
 pub(crate) fn expire_all(director: &mut Director) {
     for table in [FlowTable::Connections, FlowTable::Templates] {
         director.tables().maps_mut().change_flows(table, &mut |flow| set_expiry(flow, 0));
-        director.plane().sweep(table).expect("the sweep runs");
+        director.plane().sweep(table, Early::default()).expect("the sweep runs");
     }
 }
 

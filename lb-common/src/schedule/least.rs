@@ -1,62 +1,133 @@
-//! The schedulers that look at every member and keep the best: lc, wlc, sed, nq, fo, ovf.
+//! The schedulers that keep the best of all members: lc, wlc, sed, nq, fo, ovf.
 
 use super::pool::Header;
 use super::{Candidate, HEAD, Kind, Members, Scan, Step};
 
-/// The best member so far, [`HEAD`] before the first. It starts from [`Header::zero`].
+/// How a scheduler tells members apart. Numbers and masks instead of cases: the packet path asks for each member.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    /// What an active connection costs.
+    active: u32,
+    /// What an inactive one costs.
+    inactive: u32,
+    /// What is added to it.
+    plus: u32,
+    /// Everything if the weight divides the cost, else 0.
+    weighted: u32,
+    /// Everything if a member with more active connections than its weight is refused, else 0.
+    limited: u32,
+    /// 0 if the first idle member wins at once.
+    patient: u32,
+}
+
+impl Rule {
+    /// `classic` is [`crate::settings::flags::CLASSIC_OVERHEAD`].
+    #[inline(always)]
+    pub(super) const fn of(kind: Kind, classic: bool) -> Self {
+        // `ip_vs_dest_conn_overhead`: since 6.1.183 active connections are in the second term too.
+        let active = if classic { 256 } else { 257 };
+        let wlc = Self { active, inactive: 1, plus: 0, weighted: u32::MAX, limited: 0, patient: 1 };
+        let sed = Self { active: 1, inactive: 0, plus: 1, ..wlc };
+        // The largest weight wins.
+        let fo = Self { active: 0, inactive: 0, plus: 1, ..wlc };
+        match kind {
+            Kind::Lc => Self { weighted: 0, ..wlc },
+            Kind::Wlc => wlc,
+            Kind::Sed => sed,
+            Kind::Nq => Self { patient: 0, ..sed },
+            Kind::Ovf => Self { limited: u32::MAX, ..fo },
+            Kind::Fo | Kind::Rr | Kind::Wrr | Kind::Sh | Kind::Dh | Kind::Mh | Kind::Twos => fo,
+        }
+    }
+
+    /// Whether a member may be picked at all.
+    #[inline(always)]
+    pub(super) const fn allows(&self, member: &Candidate) -> bool {
+        member.weight != 0 && !member.overloaded && member.active & self.limited <= member.weight
+    }
+
+    /// Whether a member that may be picked is picked whatever comes behind it.
+    #[inline(always)]
+    pub(super) const fn wins_at_once(&self, member: &Candidate) -> bool {
+        member.active | self.patient == 0
+    }
+
+    #[inline(always)]
+    pub(super) const fn cost(&self, member: &Candidate) -> u64 {
+        member.active as u64 * self.active as u64 + member.inactive as u64 * self.inactive as u64 + self.plus as u64
+    }
+
+    #[inline(always)]
+    const fn divisor(&self, member: &Candidate) -> u64 {
+        (member.weight & self.weighted | !self.weighted & 1) as u64
+    }
+}
+
+/// The best member so far, and what it costs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Best {
+    /// Its real server, [`HEAD`] for none.
+    pub(super) real: u32,
+    /// Its position.
+    pub(super) position: u32,
+    cost: u64,
+    divisor: u64,
+}
+
+impl Best {
+    /// Nobody so far. It starts from [`Header::zero`].
+    #[inline(always)]
+    pub(super) const fn nobody(zero: u32) -> Self {
+        Self { real: zero.wrapping_sub(1), position: zero, cost: zero as u64, divisor: zero as u64 }
+    }
+
+    /// A member that may be picked.
+    #[inline(always)]
+    pub(super) const fn member(rule: &Rule, member: &Candidate, position: u32) -> Self {
+        Self { real: member.real, position, cost: rule.cost(member), divisor: rule.divisor(member) }
+    }
+
+    /// Whether a later one is better. Costs are fractions, compared by cross-multiplication as in the kernel; the first
+    /// of equals wins.
+    #[inline(always)]
+    pub(super) const fn gives_way_to(&self, later: &Self) -> bool {
+        self.real == HEAD || self.cost * later.divisor > later.cost * self.divisor
+    }
+}
+
+/// The best so far.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Least {
-    real: u32,
-    cost: u64,
-    weight: u64,
+    rule: Rule,
+    best: Best,
 }
 
 impl Least {
     #[inline(always)]
-    pub(super) const fn new(header: &Header) -> Self {
-        let zero = header.zero as u64;
-        Self { real: header.zero.wrapping_sub(1), cost: zero, weight: zero }
+    pub(super) const fn new(kind: Kind, header: &Header, classic: bool) -> Self {
+        Self { rule: Rule::of(kind, classic), best: Best::nobody(header.zero) }
     }
-}
-
-/// What a member costs, and the weight that divides it; `None` where it cannot be picked.
-/// Costs are fractions, compared by cross-multiplication as in the kernel; the smaller wins, the first of equals.
-#[inline(always)]
-const fn cost(kind: Kind, candidate: &Candidate) -> Option<(u64, u64)> {
-    if candidate.weight == 0 || candidate.overloaded {
-        return None;
-    }
-    let active = candidate.active as u64;
-    let weight = candidate.weight as u64;
-    // `ip_vs_dest_conn_overhead` since 6.1.183: active connections count 256 times, and in the total once more.
-    let overhead = (active << 8) + active + candidate.inactive as u64;
-    Some(match kind {
-        Kind::Lc => (overhead, 1),
-        Kind::Wlc => (overhead, weight),
-        Kind::Sed | Kind::Nq => (active + 1, weight),
-        Kind::Ovf if active > weight => return None,
-        // The largest weight wins.
-        Kind::Fo | Kind::Ovf | Kind::Rr | Kind::Wrr => (1, weight),
-    })
 }
 
 impl Scan {
+    /// One member.
     #[inline(always)]
     pub(super) fn best<M: Members>(&mut self, members: &M) -> Step {
         if self.seen >= self.count {
-            return if self.least.real == HEAD { Step::Nobody } else { Step::Pick(self.least.real) };
+            return if self.least.best.real == HEAD { Step::Nobody } else { Step::Pick(self.least.best.real) };
         }
         let position = self.seen;
         self.seen += 1;
         let Some(candidate) = members.candidate(position) else { return Step::Nobody };
-        let Some((cost, weight)) = cost(self.kind, &candidate) else { return Step::Continue };
-        if matches!(self.kind, Kind::Nq) && candidate.active == 0 {
+        if !self.least.rule.allows(&candidate) {
+            return Step::Continue;
+        }
+        if self.least.rule.wins_at_once(&candidate) {
             return Step::Pick(candidate.real);
         }
-        if self.least.real == HEAD || self.least.cost * weight > cost * self.least.weight {
-            self.least.real = candidate.real;
-            self.least.cost = cost;
-            self.least.weight = weight;
+        let member = Best::member(&self.least.rule, &candidate, position);
+        if self.least.best.gives_way_to(&member) {
+            self.least.best = member;
         }
         Step::Continue
     }

@@ -2,12 +2,16 @@
 //!
 //! A scheduler is a [`Scan`] over the members of a service, newest first: a machine that looks at one member a
 //! step. The XDP program drives it by `bpf_loop`, the host by a plain loop; the decisions are the same code.
+//! Those that do not look at one member after the other have machines of their own: [`hash`], [`twos`].
 
+pub mod blocks;
+pub mod hash;
 mod least;
 pub mod pool;
 mod round;
 #[cfg(test)]
 mod tests;
+pub mod twos;
 
 use pool::{Cursor, Header};
 
@@ -34,6 +38,14 @@ pub enum Kind {
     Fo = 6,
     /// Weighted overflow (`ip_vs_ovf.c`).
     Ovf = 7,
+    /// Source hashing (`ip_vs_sh.c`).
+    Sh = 8,
+    /// Destination hashing (`ip_vs_dh.c`).
+    Dh = 9,
+    /// Maglev hashing (`ip_vs_mh.c`).
+    Mh = 10,
+    /// The better of two by lot (`ip_vs_twos.c`).
+    Twos = 11,
 }
 
 impl Kind {
@@ -48,6 +60,10 @@ impl Kind {
             5 => Self::Nq,
             6 => Self::Fo,
             7 => Self::Ovf,
+            8 => Self::Sh,
+            9 => Self::Dh,
+            10 => Self::Mh,
+            11 => Self::Twos,
             _ => Self::Rr,
         }
     }
@@ -107,9 +123,9 @@ pub const fn max_steps(count: u32) -> u32 {
 }
 
 impl Scan {
-    /// Starts a scan of a pool.
+    /// Starts a scan of a pool; `classic` is [`crate::settings::flags::CLASSIC_OVERHEAD`].
     #[inline(always)]
-    pub const fn new(kind: Kind, header: &Header, mut cursor: Cursor) -> Self {
+    pub const fn new(kind: Kind, header: &Header, mut cursor: Cursor, classic: bool) -> Self {
         if cursor.weight == 0 {
             // Another scheduler's memory, in the moment when a service changes to wrr.
             cursor.weight = header.max_weight;
@@ -120,7 +136,7 @@ impl Scan {
             seen: header.zero,
             cursor,
             round: round::Round::new(header, cursor),
-            least: least::Least::new(header),
+            least: least::Least::new(kind, header, classic),
         }
     }
 
@@ -137,6 +153,8 @@ impl Scan {
             Kind::Rr => self.round_robin(members),
             Kind::Wrr => self.weighted_round_robin(members),
             Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf => self.best(members),
+            // They are no scans.
+            Kind::Sh | Kind::Dh | Kind::Mh | Kind::Twos => Step::Nobody,
         }
     }
 

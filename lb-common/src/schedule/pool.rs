@@ -1,17 +1,25 @@
 //! A pool: the members of a service in one run of 64-bit words, published as a whole.
 //!
-//! Word 0 is the scheduler's memory ([`Cursor`]), words 1 and 2 the [`Header`], then a word a member, newest first.
+//! Word 0 is the scheduler's memory ([`Cursor`]), words 1 and 2 the [`Header`], then a word a member, newest first, and
+//! behind them, in a large pool, a word a block of members ([`blocks`]), and the table of a scheduler that hashes.
 //! The control plane writes a changed pool elsewhere and then points the service to it, so that a packet sees the
 //! old members or the new ones, never a mixture.
 
-use super::{HEAD, Kind};
+use super::{HEAD, Kind, blocks};
 
 /// Words before the first member.
 pub const HEADER_WORDS: u32 = 3;
 
-/// Words of a pool with `count` members.
+/// Words of a pool with `count` members, before the table of a hash scheduler ([`super::hash::table`]).
+#[inline(always)]
 pub const fn words(count: u32) -> u32 {
-    HEADER_WORDS + count
+    HEADER_WORDS + count + blocks::blocks(count)
+}
+
+/// Where in a pool with `count` members the word of a block is.
+#[inline(always)]
+pub const fn summary_word(count: u32, block: u32) -> u32 {
+    HEADER_WORDS.wrapping_add(count).wrapping_add(block)
 }
 
 /// A scheduler's memory: one word, changed by compare-and-swap.
@@ -94,7 +102,7 @@ pub const fn split_member(word: u64) -> (u32, u32) {
     (word as u32, (word >> 32) as u32)
 }
 
-fn gcd(a: u32, b: u32) -> u32 {
+pub(super) const fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
@@ -116,7 +124,16 @@ pub fn cursor_after(kind: Kind, cursor: Cursor, header: &Header, change: Change)
     match kind {
         Kind::Wrr => wrr_cursor_after(cursor, header, change),
         Kind::Rr => Cursor { position: rr_position_after(cursor.position, change), weight: 0 },
-        Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf => Cursor { position: HEAD, weight: 0 },
+        Kind::Lc
+        | Kind::Wlc
+        | Kind::Sed
+        | Kind::Nq
+        | Kind::Fo
+        | Kind::Ovf
+        | Kind::Sh
+        | Kind::Dh
+        | Kind::Mh
+        | Kind::Twos => Cursor { position: HEAD, weight: 0 },
     }
 }
 

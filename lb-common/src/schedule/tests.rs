@@ -61,7 +61,7 @@ impl Service {
 
     /// Picks, and counts the pick as an active connection.
     fn pick(&mut self) -> Option<u32> {
-        let mut scan = Scan::new(self.kind, &self.header(), self.cursor);
+        let mut scan = Scan::new(self.kind, &self.header(), self.cursor, false);
         let picked = scan.run(&self.members);
         self.cursor = scan.cursor();
         if let Some(real) = picked {

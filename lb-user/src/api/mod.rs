@@ -3,6 +3,7 @@
 pub mod client;
 pub mod server;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -69,6 +70,11 @@ pub enum Request {
         /// Seconds; 0 keeps a value.
         timeouts: Timeouts,
     },
+    /// `lvx sysctl NAME=VALUE...`: all or none.
+    SetSysctls {
+        /// Values by name, as [`crate::model::sysctls::find`] takes it.
+        values: BTreeMap<String, u32>,
+    },
     /// All services, or one.
     List {
         /// Which service; none is all.
@@ -78,6 +84,8 @@ pub enum Request {
     Connections,
     /// The timeouts in force.
     Timeouts,
+    /// `lvx sysctl`: all that LVX has.
+    Sysctls,
     /// `lvx status`
     Status,
 }
@@ -110,6 +118,11 @@ pub enum Response {
         /// In seconds.
         timeouts: Timeouts,
     },
+    /// To [`Request::Sysctls`].
+    Sysctls {
+        /// In the order of [`crate::model::sysctls::ALL`].
+        sysctls: Vec<SysctlEntry>,
+    },
     /// To [`Request::Status`].
     Status {
         /// All of it.
@@ -139,6 +152,9 @@ pub enum Refusal {
     /// ERANGE: the lower threshold is above the upper one.
     #[error("Numerical result out of range")]
     OutOfRange,
+    /// What `ipvsadm` itself refuses: a weight above `weight_limit`.
+    #[error("illegal weight specified")]
+    Weight,
     /// EINVAL: an address that no server can have, and the like.
     #[error("Invalid operation.  Possibly wrong module version, address not unicast, ...")]
     Invalid,
@@ -261,6 +277,17 @@ pub struct ConnectionEntry {
     pub destination: SocketAddr,
 }
 
+/// A sysctl.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SysctlEntry {
+    /// Name with what stands before it: `net.ipv4.vs.drop_entry`.
+    pub name: String,
+    /// Its value; an automatic mode is 1 at rest and 2 in action, whichever was set.
+    pub value: u32,
+    /// What it is if nobody sets it.
+    pub default: u32,
+}
+
 /// What `lvx status` shows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -272,6 +299,8 @@ pub struct Status {
     pub interfaces: Vec<InterfaceStatus>,
     /// Services and their servers.
     pub services: Vec<ServiceEntry>,
+    /// IPVS' sysctls, and LVX' own.
+    pub sysctls: Vec<SysctlEntry>,
     /// Mark rules in force, in words, in the order of evaluation.
     pub mark_rules: Vec<String>,
     /// Why packets were not forwarded; reasons that never happened are listed with 0.

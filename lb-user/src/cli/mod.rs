@@ -2,6 +2,7 @@
 
 mod run;
 mod status;
+mod sysctl;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -43,6 +44,8 @@ enum Command {
         #[arg(long, env = "LVX_SOCKET", default_value_os_t = api::socket_path())]
         socket: PathBuf,
     },
+    /// Show and change IPVS' sysctls, by their names, and LVX' own
+    Sysctl(sysctl::Arguments),
     /// Check a config file: all errors at once
     Check {
         /// The file
@@ -72,6 +75,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Run(run) => run.run()?,
         Command::Ipvsadm { arguments } => return Ok(run_ipvsadm("ipvsadm", &arguments)),
         Command::Status { json, socket } => show_status(json, &socket)?,
+        Command::Sysctl(arguments) => print(&arguments.run()?)?,
         Command::Check { file } => {
             config::load(&file)?;
             println!("{}: good", file.display());
@@ -93,6 +97,11 @@ fn show_status(json: bool, socket: &Path) -> Result<()> {
     let response = Client::new(socket).ask_in_words(&Request::Status).map_err(anyhow::Error::msg)?;
     let Response::Status { status } = response else { bail!("the daemon gave another answer: {response:?}") };
     let text = if json { format!("{}\n", serde_json::to_string_pretty(&status)?) } else { status::text(&status) };
+    print(&text)
+}
+
+/// A reader that has seen enough closes the pipe; that is no failure.
+fn print(text: &str) -> Result<()> {
     match io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         Ok(()) | Err(_) => Ok(()),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::api::{Health, NeighbourState, ServerEntry, ServiceEntry, Status};
+use crate::model::Service;
 
 /// The status as text: what is wrong first.
 pub(super) fn text(status: &Status) -> String {
@@ -23,6 +24,13 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
     }
     for service in &status.services {
         write_service(out, service)?;
+    }
+    let set: Vec<_> = status.sysctls.iter().filter(|sysctl| sysctl.value != sysctl.default).collect();
+    if !set.is_empty() {
+        writeln!(out, "\nSYSCTLS that are not at their default")?;
+        for sysctl in set {
+            writeln!(out, "{} = {}", sysctl.name, sysctl.value)?;
+        }
     }
     if !status.mark_rules.is_empty() {
         writeln!(out, "\nMARK RULES, the last that matches wins")?;
@@ -47,7 +55,10 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
 fn write_service(out: &mut String, entry: &ServiceEntry) -> std::fmt::Result {
     let persistence = entry.service.persistence.map(|persistence| format!(", persistent {} s", persistence.timeout));
     let counters = &entry.counters;
-    writeln!(out, "\n{} {}{}", entry.service.id, entry.service.scheduler, persistence.unwrap_or_default())?;
+    let Service { id, scheduler, scheduler_flags, .. } = &entry.service;
+    let flags = scheduler_flags.names(*scheduler);
+    let flags = if flags.is_empty() { flags } else { format!(" ({flags})") };
+    writeln!(out, "\n{id} {scheduler}{flags}{}", persistence.unwrap_or_default())?;
     writeln!(out, "  {} connections, {} packets, {} bytes", counters.connections, counters.packets, counters.bytes)?;
     writeln!(out, "  REAL SERVER                    WEIGHT  ACTIVE  INACTIVE  TEMPLATES  HEALTH, NEIGHBOUR")?;
     for server in &entry.servers {
@@ -91,7 +102,7 @@ fn duration(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::{InterfaceStatus, ReasonCount, TableFill};
+    use crate::api::{InterfaceStatus, ReasonCount, SysctlEntry, TableFill};
 
     #[test]
     fn what_is_wrong_comes_first_and_what_never_happened_is_left_out() {
@@ -106,6 +117,9 @@ mod tests {
                 mac: "02:00:00:00:00:01".into(),
                 up: true,
             }],
+            sysctls: [("net.ipv4.vs.drop_entry", 1), ("net.ipv4.vs.drop_packet", 0)]
+                .map(|(name, value)| SysctlEntry { name: name.into(), value, default: 0 })
+                .into(),
             reasons: vec![reason("fragment", 3), reason("vlan", 0)],
             tables: vec![TableFill { table: "connections".into(), used: 1, size: 2 }],
             warnings: vec!["a warning".into()],
@@ -115,6 +129,7 @@ mod tests {
         assert!(text.starts_with("lvx 1.0, up 1 h 1 min\n! a warning\n"), "{text}");
         assert!(text.contains("eth0             native    up     02:00:00:00:00:01"), "{text}");
         assert!(text.contains("fragment                3            a meaning"), "{text}");
-        assert!(!text.contains("vlan"), "{text}");
+        assert!(text.contains("\nnet.ipv4.vs.drop_entry = 1\n"), "{text}");
+        assert!(!text.contains("vlan") && !text.contains("drop_packet"), "{text}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Family, Netmask, Persistence, Protocol, SchedulerKind, Service, ServiceId};
+use crate::model::{Family, Netmask, Persistence, Protocol, SchedulerFlags, SchedulerKind, Service, ServiceId};
 
 use super::Config;
 use super::health::{self, Setting};
@@ -37,6 +37,7 @@ fn refuse_beyond(section: &Section<'_>, index: usize, size: u32) {
 fn service(section: &Section<'_>, id: Option<ServiceId>, defaults: &Setting, servers: &mut Servers) -> Option<Service> {
     let schedulers = SchedulerKind::ALL.map(|kind| (kind.name(), kind));
     let scheduler = section.get("scheduler").and_then(|item| item.choice(&schedulers));
+    let scheduler_flags = scheduler_flags(section, scheduler.unwrap_or(SchedulerKind::Wlc));
     let persistence = persistence(section, id);
     let netmask = section.get("netmask").and_then(|item| netmask(&item, id?.family()));
     let one_packet = section.get("one_packet").and_then(|item| one_packet(&item, id));
@@ -46,11 +47,19 @@ fn service(section: &Section<'_>, id: Option<ServiceId>, defaults: &Setting, ser
     Some(Service {
         id,
         scheduler: scheduler.unwrap_or(SchedulerKind::Wlc),
+        scheduler_flags,
         persistence,
         netmask: netmask.unwrap_or(Netmask::host(id.family())),
         one_packet: one_packet.unwrap_or(false),
         servers,
     })
+}
+
+fn scheduler_flags(section: &Section<'_>, scheduler: SchedulerKind) -> SchedulerFlags {
+    let flag = |name| SchedulerFlags::named(scheduler, name).map(|flag| (name, flag));
+    let choices: Vec<_> = scheduler.flag_names().iter().filter_map(|name| flag(*name)).collect();
+    let flags = section.list("scheduler_flags").into_iter().filter_map(|item| item.choice(&choices));
+    flags.fold(SchedulerFlags::default(), SchedulerFlags::and)
 }
 
 fn persistence(section: &Section<'_>, id: Option<ServiceId>) -> Option<Persistence> {

@@ -11,7 +11,7 @@ impl Director {
         let id = (target.id, target.address, target.port);
         let Some(server) = self.model.server(&target.id, target.address, target.port).cloned() else { return };
         let changed = match (healthy, self.down.contains_key(&id)) {
-            (true, true) => self.tables.add_server(&target.id, &server),
+            (true, true) => self.join(&target.id, &server),
             (false, false) => self.tables.remove_server(&target.id, &(target.address, target.port), true),
             (true, false) | (false, true) => Ok(()),
         };

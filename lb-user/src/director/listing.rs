@@ -10,10 +10,11 @@ use lb_common::tcp::State;
 
 use crate::api::{
     ConnectionEntry, Counters, NeighbourState, ReasonCount, Refusal, Response, ServerEntry, ServiceEntry, Status,
-    TableFill,
+    SysctlEntry, TableFill,
 };
 use crate::director::Director;
-use crate::model::{RealServer, Service, ServiceId};
+use crate::model::sysctls::{self, Sysctl};
+use crate::model::{RealServer, Service, ServiceId, Sysctls};
 use crate::tables::RealId;
 use crate::tables::maps::{FlowTable, Maps as _};
 
@@ -74,6 +75,17 @@ impl Director {
         Ok(Response::Connections { connections })
     }
 
+    /// The sysctls, automatic modes as they are now.
+    pub(super) fn sysctls(&self) -> Vec<SysctlEntry> {
+        let (now, default) = (self.tables.sysctls(), Sysctls::default());
+        let entry = |sysctl: &Sysctl| SysctlEntry {
+            name: sysctl.to_string(),
+            value: sysctl.get(&now),
+            default: sysctl.get(&default),
+        };
+        sysctls::ALL.iter().map(entry).collect()
+    }
+
     /// What `lvx status` shows.
     pub(super) fn status(&self) -> Result<Status, Refusal> {
         let reasons = self.plane.reasons().map_err(|error| Refusal::Other(format!("{error:#}")))?;
@@ -86,6 +98,7 @@ impl Director {
             uptime: self.started.elapsed().as_secs(),
             interfaces: self.interfaces.status(),
             services: self.model.services().map(|service| self.service_entry(service)).collect(),
+            sysctls: self.sysctls(),
             mark_rules: self.marks.lines(),
             reasons: reasons
                 .into_iter()

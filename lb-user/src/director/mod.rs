@@ -8,6 +8,7 @@ mod listing;
 mod marks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -15,10 +16,10 @@ use anyhow::{Context as _, Result};
 
 use crate::api::{Refusal, Request, Response};
 use crate::config::Config;
-use crate::dataplane::DataPlane;
+use crate::dataplane::{DataPlane, Early};
 use crate::health::{Check, Target};
 use crate::journal::Journal;
-use crate::model::{Model, ServiceId, plan};
+use crate::model::{Model, RealServer, ServiceId, plan};
 use crate::neighbours;
 use crate::tables::kernel::KernelMaps;
 use crate::tables::maps::FlowTable;
@@ -72,8 +73,7 @@ impl Director {
             sizes: [config.sizes.connections.into(), config.sizes.templates.into()],
             warnings: Vec::new(),
         };
-        director.tables.set_sysctls(&config.ipvs);
-        let wanted = Model::new(config.services.iter().cloned(), config.timeouts);
+        let wanted = Model::new(config.services.iter().cloned(), config.timeouts).with_sysctls(config.ipvs);
         for change in plan(&director.model, &wanted) {
             director.change(&change).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
         }
@@ -113,11 +113,13 @@ impl Director {
     }
 
     fn answer(&mut self, request: &Request) -> Result<Response, Refusal> {
+        self.model.check_weight(request)?;
         self.model.check(request)?;
         match request {
             Request::List { id } => Ok(self.list(id.as_ref())),
             Request::Connections => self.connections(),
             Request::Timeouts => Ok(Response::Timeouts { timeouts: self.model.timeouts() }),
+            Request::Sysctls => Ok(Response::Sysctls { sysctls: self.sysctls() }),
             Request::Status => Ok(Response::Status { status: Box::new(self.status()?) }),
             Request::Zero { id } => {
                 let ids: Vec<_> = self.model.services().map(|service| service.id).collect();
@@ -134,7 +136,8 @@ impl Director {
             | Request::AddServer { .. }
             | Request::EditServer { .. }
             | Request::DeleteServer { .. }
-            | Request::SetTimeouts { .. } => {
+            | Request::SetTimeouts { .. }
+            | Request::SetSysctls { .. } => {
                 let before = self.model.part(request);
                 self.change(request)?;
                 self.keep(request, &before)?;
@@ -154,7 +157,7 @@ impl Director {
                 let ids: Vec<_> = self.model.services().map(|service| service.id).collect();
                 ids.iter().try_for_each(|id| self.forget_service(id))?;
             }
-            Request::AddServer { id, server } => self.tables.add_server(id, server)?,
+            Request::AddServer { id, server } => self.join(id, server)?,
             Request::EditServer { id, server } => {
                 if !self.down.contains_key(&(*id, server.address, server.port)) {
                     self.tables.edit_server(id, server)?;
@@ -167,17 +170,31 @@ impl Director {
                 self.up.remove(&(*id, *address, *port));
             }
             Request::SetTimeouts { .. }
+            | Request::SetSysctls { .. }
             | Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
             | Request::Timeouts
+            | Request::Sysctls
             | Request::Status => {}
         }
         self.model.commit(request);
         if matches!(request, Request::SetTimeouts { .. }) {
             self.tables.set_timeouts(&self.model.timeouts());
         }
+        if matches!(request, Request::SetSysctls { .. }) {
+            self.tables.set_sysctls(self.model.sysctls());
+        }
         Ok(())
+    }
+
+    /// A server joins its service. If connections of removed servers are to be forgotten, that comes first: it may be
+    /// one of them.
+    fn join(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
+        if self.tables.flush_is_due() {
+            self.sweep().map_err(|error| Refusal::Other(format!("{error:#}")))?;
+        }
+        self.tables.add_server(id, server)
     }
 
     fn forget_service(&mut self, id: &ServiceId) -> Result<(), Refusal> {
@@ -227,13 +244,20 @@ impl Director {
         self.paths.insert(address, path);
     }
 
-    /// Removes expired flows, and lets removed servers be forgotten: call about once a second.
+    /// Removes expired flows, and those of removed servers if `expire_nodest_conn` says so.
     ///
     /// # Errors
     /// The kernel refused to run the sweep program.
     pub fn sweep(&mut self) -> Result<u64> {
-        let (connections, _) = self.plane.sweep(FlowTable::Connections)?;
-        let (templates, now) = self.plane.sweep(FlowTable::Templates)?;
+        self.sweep_early(0)
+    }
+
+    /// As [`Self::sweep`]; with a lot other than 0 `drop_entry` takes its part too.
+    fn sweep_early(&mut self, lot: u32) -> Result<u64> {
+        let early = Early { homeless: self.tables.flush_is_due(), lot };
+        let (connections, _) = self.plane.sweep(FlowTable::Connections, early)?;
+        let (templates, now) = self.plane.sweep(FlowTable::Templates, early)?;
+        self.tables.flushed();
         self.live = [connections, templates];
         Ok(now)
     }
@@ -243,7 +267,9 @@ impl Director {
     /// # Errors
     /// As [`Self::sweep`], or the journal cannot be written to disk.
     pub fn tick(&mut self) -> Result<()> {
-        self.sweep()?;
+        let lot = if self.tables.drops_entries() { draw() } else { 0 };
+        self.sweep_early(lot)?;
+        self.tables.set_room(self.sizes[0].saturating_sub(self.live[0]));
         self.tables.tick();
         match &mut self.journal {
             Some(journal) => Ok(journal.keep_safe(&self.model)?),
@@ -253,7 +279,9 @@ impl Director {
 
     /// Two seconds have passed: the rates move on.
     pub fn estimate(&mut self) {
-        self.estimators.step(&self.model, &self.tables);
+        if self.model.sysctls().run_estimation {
+            self.estimators.step(&self.model, &self.tables);
+        }
     }
 
     /// The packet program, to run it on frames.
@@ -269,6 +297,11 @@ impl Director {
 
 /// A key for the flow hash that no client can guess.
 fn seed() -> u64 {
-    use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one("lvx")
+}
+
+/// A lot for [`Early`].
+fn draw() -> u32 {
+    let [a, b, c, d, ..] = seed().to_ne_bytes();
+    u32::from_ne_bytes([a, b, c, d]).max(1)
 }

@@ -8,7 +8,7 @@ use super::names::Transport;
 use super::options::{Kind, Method, Verb};
 use super::service_words::Target;
 use crate::api::Request;
-use crate::model::{ForwardingMethod, Protocol, RealServer, SchedulerKind, Service, ServiceId};
+use crate::model::{ForwardingMethod, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceId};
 
 /// Schedulers of IPVS that the model may lack.
 const IPVS_SCHEDULERS: [&str; 14] =
@@ -68,7 +68,7 @@ pub(super) fn understand(entry: Entry) -> Result<Command, Failure> {
         Verb::Flush => Ok(Command::Change(Request::Flush)),
         Verb::Zero => Ok(Command::Change(Request::Zero { id: id(&entry)? })),
         Verb::Set => Ok(Command::Change(Request::SetTimeouts { timeouts: entry.timeouts })),
-        Verb::StartDaemon | Verb::StopDaemon => Err(Failure::not_built("the connection sync daemon")),
+        Verb::StartDaemon | Verb::StopDaemon => Err(Failure::unlike_ipvs("has no connection sync daemon")),
         Verb::List => list(&entry),
         Verb::Save => Ok(Command::Save { numeric: entry.given.has(Kind::Numeric) }),
         Verb::Restore => Ok(Command::Restore),
@@ -79,7 +79,9 @@ fn id(entry: &Entry) -> Result<Option<ServiceId>, Failure> {
     let Some(target) = entry.service.target else { return Ok(None) };
     let (protocol, vip, port) = match target {
         Target::Mark { mark, family } => return Ok(Some(ServiceId::Mark { mark, family })),
-        Target::Address { transport: Transport::Sctp, .. } => return Err(Failure::not_built("SCTP services")),
+        Target::Address { transport: Transport::Sctp, .. } => {
+            return Err(Failure::unlike_ipvs("balances TCP and UDP only"));
+        }
         Target::Address { transport: Transport::Tcp, vip, port } => (Protocol::Tcp, vip, port),
         Target::Address { transport: Transport::Udp, vip, port } => (Protocol::Udp, vip, port),
     };
@@ -112,6 +114,10 @@ fn service(entry: &Entry) -> Result<Command, Failure> {
         persistence: words.persistence,
         netmask: words.netmask,
         one_packet: words.one_packet,
+        scheduler_flags: words
+            .flag_names()
+            .filter_map(|name| SchedulerFlags::named(scheduler, name))
+            .fold(SchedulerFlags::default(), SchedulerFlags::and),
         servers: Vec::new(),
     };
     Ok(Command::Change(if adds { Request::AddService { service } } else { Request::EditService { service } }))
@@ -131,14 +137,11 @@ fn scheduler(entry: &Entry) -> Result<SchedulerKind, Failure> {
     };
     let engine = words.engine.as_str();
     if IPVS_ENGINES.contains(&engine) {
-        return Err(Failure::not_built(format_args!("the persistence engine `{engine}'")));
+        return Err(Failure::unlike_ipvs("has no persistence engines"));
     } else if !engine.is_empty() {
         return Err(not_found());
     }
-    match words.flag_names().next() {
-        Some(flag) => Err(Failure::not_built(format_args!("the scheduler flag `{flag}'"))),
-        None => Ok(scheduler),
-    }
+    Ok(scheduler)
 }
 
 fn server(entry: &Entry) -> Result<Command, Failure> {
@@ -156,8 +159,7 @@ fn server(entry: &Entry) -> Result<Command, Failure> {
     let id = required_id(entry)?;
     let method = match words.method {
         Method::Gate => ForwardingMethod::Gate,
-        Method::Ipip => return Err(Failure::not_built("tunnels (-i)")),
-        Method::Masq => return Err(Failure::not_built("masquerading (-m)")),
+        Method::Ipip | Method::Masq => return Err(Failure::unlike_ipvs("forwards by direct routing only (-g)")),
     };
     // Direct routing cannot change a port; a mark has none to force upon its servers.
     let port = match id {

@@ -23,6 +23,11 @@ impl Failure {
         Self::Refused(format!("LVX does not have {what} yet; nothing was changed"))
     }
 
+    /// What LVX does instead of what was asked for, in the words "LVX ...".
+    pub(super) fn unlike_ipvs(instead: &str) -> Self {
+        Self::Refused(format!("LVX {instead}; nothing was changed"))
+    }
+
     /// The exit status.
     pub(super) fn status(&self) -> i32 {
         match self {

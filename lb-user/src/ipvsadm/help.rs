@@ -44,7 +44,7 @@ SERVICE is one of
   -p, --persistent      a client comes back to its real server; 360 seconds if left out
   -M, --netmask         clients of one network count as one: 255.255.255.0, or a prefix length for IPv6
   -o, --ops             each UDP packet is scheduled by itself
-  -g, --gatewaying      direct routing; the only forwarding method so far
+  -g, --gatewaying      direct routing, the only forwarding method
   -w, --weight          share of new connections; 0 takes none; 1 if left out
   -x, --u-threshold     connections at which no new ones come
   -y, --l-threshold     connections below which they come again

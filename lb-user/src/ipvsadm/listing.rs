@@ -135,6 +135,9 @@ fn service_name(id: ServiceId, numeric: bool, names: &dyn Names) -> String {
 /// Scheduler and flags of a service.
 fn scheduling(service: &Service) -> String {
     let mut out = service.scheduler.to_string();
+    if !service.scheduler_flags.is_empty() {
+        out.push_str(&format!(" ({})", service.scheduler_flags.names(service.scheduler)));
+    }
     if let Some(persistence) = service.persistence {
         out.push_str(&format!(" persistent {}", persistence.timeout));
         out.extend(mask_unless_host(service.netmask).map(|mask| format!(" mask {mask}")));

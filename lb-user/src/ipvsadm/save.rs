@@ -22,6 +22,9 @@ fn service_rules(entry: &ServiceEntry, numeric: bool, names: &dyn Names) -> Stri
     if service.one_packet {
         out.push_str(" -o");
     }
+    if !service.scheduler_flags.is_empty() {
+        out.push_str(&format!(" -b {}", service.scheduler_flags.names(service.scheduler)));
+    }
     out.push('\n');
     for entry in order::servers(&entry.servers) {
         let method = match entry.server.method {

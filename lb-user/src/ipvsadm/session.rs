@@ -103,7 +103,8 @@ impl<'a> Session<'a> {
     fn change(&mut self, request: Request) -> Result<(), Failure> {
         let answer = self.ask(request)?;
         if let Response::Refused { refusal } = answer {
-            return Err(Failure::Refused(refusal.to_string()));
+            let text = refusal.to_string();
+            return Err(if refusal == Refusal::Weight { Failure::Usage(text) } else { Failure::Refused(text) });
         }
         if answer == Response::Done { Ok(()) } else { Err(unanswered(&answer)) }
     }
@@ -183,6 +184,7 @@ fn unanswered(answer: &Response) -> Failure {
         | Response::Services { .. }
         | Response::Connections { .. }
         | Response::Timeouts { .. }
+        | Response::Sysctls { .. }
         | Response::Status { .. } => format!("the answer of the lvx daemon does not fit the question: {answer:?}"),
     })
 }

@@ -8,7 +8,8 @@ pub mod sysctls;
 
 pub use plan::plan;
 pub use service::{
-    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerKind, Service, ServiceId, Timeouts,
+    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service,
+    ServiceId, Timeouts,
 };
 pub use state::Model;
 pub use sysctls::Sysctls;

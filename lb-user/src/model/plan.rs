@@ -1,6 +1,8 @@
 //! The changes that lead from one model to another: only what must, and in an order that always works.
 
-use super::{Model, RealServer, Service};
+use std::collections::BTreeMap;
+
+use super::{Model, RealServer, Service, sysctls};
 use crate::api::Request;
 
 /// What to do so that `old` becomes `new`. Equal models need nothing.
@@ -8,6 +10,11 @@ pub fn plan(old: &Model, new: &Model) -> Vec<Request> {
     let mut changes = Vec::new();
     if old.timeouts() != new.timeouts() {
         changes.push(Request::SetTimeouts { timeouts: new.timeouts() });
+    }
+    let differ = sysctls::ALL.iter().filter(|sysctl| sysctl.get(old.sysctls()) != sysctl.get(new.sysctls()));
+    let values: BTreeMap<_, _> = differ.map(|sysctl| (sysctl.name.to_owned(), sysctl.get(new.sysctls()))).collect();
+    if !values.is_empty() {
+        changes.push(Request::SetSysctls { values });
     }
     for service in old.services().filter(|service| new.service(&service.id).is_none()) {
         changes.push(Request::DeleteService { id: service.id });
@@ -63,7 +70,9 @@ fn change_service(before: &Service, after: &Service, changes: &mut Vec<Request>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ForwardingMethod, Netmask, Persistence, Protocol, SchedulerKind, ServiceId, Timeouts};
+    use crate::model::{
+        ForwardingMethod, Netmask, Persistence, Protocol, SchedulerFlags, SchedulerKind, ServiceId, Sysctls, Timeouts,
+    };
     use proptest::prelude::*;
     use std::net::{IpAddr, Ipv4Addr};
 
@@ -81,16 +90,18 @@ mod tests {
     }
 
     prop_compose! {
-        fn model()(services in proptest::collection::btree_map(1u8..4, (any::<bool>(), proptest::option::of(1u32..3), servers()), 0..4), tcp in 1u32..3) -> Model {
+        fn model()(services in proptest::collection::btree_map(1u8..4, (any::<bool>(), proptest::option::of(1u32..3), servers()), 0..4), tcp in 1u32..3, drop_entry in 0u32..3, sloppy_tcp in any::<bool>()) -> Model {
             let services = services.into_iter().map(|(vip, (wrr, timeout, servers))| Service {
                 id: ServiceId::Address { protocol: Protocol::Tcp, vip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, vip)), port: 80 },
                 scheduler: if wrr { SchedulerKind::Wrr } else { SchedulerKind::Rr },
                 persistence: timeout.map(|timeout| Persistence { timeout }),
                 netmask: Netmask::V4(Ipv4Addr::BROADCAST),
                 one_packet: false,
+                scheduler_flags: SchedulerFlags::default(),
                 servers,
             });
             Model::new(services, Timeouts { tcp, ..Timeouts::default() })
+                .with_sysctls(Sysctls { drop_entry, sloppy_tcp, ..Sysctls::default() })
         }
     }
 
@@ -115,6 +126,7 @@ mod tests {
             }
             prop_assert_eq!(sorted(&model), sorted(&new));
             prop_assert_eq!(model.timeouts(), new.timeouts());
+            prop_assert_eq!(model.sysctls(), new.sysctls());
         }
 
         #[test]

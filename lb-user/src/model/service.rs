@@ -124,11 +124,32 @@ pub enum SchedulerKind {
     Fo,
     /// Weighted overflow.
     Ovf,
+    /// Source hashing.
+    Sh,
+    /// Destination hashing.
+    Dh,
+    /// Maglev hashing.
+    Mh,
+    /// The better of two by lot.
+    Twos,
 }
 
 impl SchedulerKind {
     /// Every scheduler, in the order of the documentation.
-    pub const ALL: [Self; 8] = [Self::Rr, Self::Wrr, Self::Lc, Self::Wlc, Self::Sed, Self::Nq, Self::Fo, Self::Ovf];
+    pub const ALL: [Self; 12] = [
+        Self::Rr,
+        Self::Wrr,
+        Self::Lc,
+        Self::Wlc,
+        Self::Sed,
+        Self::Nq,
+        Self::Fo,
+        Self::Ovf,
+        Self::Sh,
+        Self::Dh,
+        Self::Mh,
+        Self::Twos,
+    ];
 
     /// The name that `ipvsadm -s` knows.
     pub fn name(self) -> &'static str {
@@ -141,7 +162,69 @@ impl SchedulerKind {
             Self::Nq => "nq",
             Self::Fo => "fo",
             Self::Ovf => "ovf",
+            Self::Sh => "sh",
+            Self::Dh => "dh",
+            Self::Mh => "mh",
+            Self::Twos => "twos",
         }
+    }
+
+    /// The names of its flags, by bit: sh and mh have names of their own (`ipvsadm.c`).
+    pub fn flag_names(self) -> &'static [&'static str] {
+        match self {
+            Self::Sh => &["sh-fallback", "sh-port"],
+            Self::Mh => &["mh-fallback", "mh-port"],
+            Self::Rr
+            | Self::Wrr
+            | Self::Lc
+            | Self::Wlc
+            | Self::Sed
+            | Self::Nq
+            | Self::Fo
+            | Self::Ovf
+            | Self::Dh
+            | Self::Twos => &GENERAL_FLAGS,
+        }
+    }
+}
+
+/// Names of flags that any scheduler takes.
+const GENERAL_FLAGS: [&str; 3] = ["flag-1", "flag-2", "flag-3"];
+
+/// Flags of a scheduler (`-b`): three bits (`IP_VS_SVC_F_SCHED1` and so on), whose meaning is the scheduler's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SchedulerFlags(u8);
+
+impl SchedulerFlags {
+    /// The flag of this name, by the names that the scheduler has for its flags, or by the general ones.
+    pub fn named(scheduler: SchedulerKind, name: &str) -> Option<Self> {
+        let find = |names: &[&str]| names.iter().position(|other| *other == name);
+        let bit = find(scheduler.flag_names()).or_else(|| find(&GENERAL_FLAGS))?;
+        Some(Self(1 << bit))
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// The bits, the first flag lowest.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// Their names under a scheduler, joined by commas. A flag that the scheduler has no name for is left out, as by
+    /// `ipvsadm`.
+    pub fn names(self, scheduler: SchedulerKind) -> String {
+        let names = scheduler.flag_names().iter().enumerate().filter(|(bit, _)| self.0 & 1 << bit != 0);
+        names.map(|(_, name)| *name).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -225,6 +308,9 @@ pub struct Service {
     pub id: ServiceId,
     /// How a new connection picks a real server.
     pub scheduler: SchedulerKind,
+    /// Flags of the scheduler (`-b`).
+    #[serde(default, skip_serializing_if = "SchedulerFlags::is_empty")]
+    pub scheduler_flags: SchedulerFlags,
     /// Persistence, or none.
     pub persistence: Option<Persistence>,
     /// What part of the client's address persistence looks at; kept, as IPVS does, even without it.

@@ -3,20 +3,28 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{RealServer, Service, ServiceId, Timeouts};
+use super::sysctls::Refused;
+use super::{RealServer, Service, ServiceId, Sysctls, Timeouts};
 use crate::api::{Refusal, Request};
 
-/// Services with their servers, and timeouts.
+/// Services with their servers, timeouts, and sysctls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Model {
     services: BTreeMap<ServiceId, Service>,
     timeouts: Timeouts,
+    sysctls: Sysctls,
 }
 
 impl Model {
-    /// A model of these services.
+    /// A model of these services, with the default sysctls.
     pub fn new(services: impl IntoIterator<Item = Service>, timeouts: Timeouts) -> Self {
-        Self { services: services.into_iter().map(|service| (service.id, service)).collect(), timeouts }
+        let services = services.into_iter().map(|service| (service.id, service)).collect();
+        Self { services, timeouts, sysctls: Sysctls::default() }
+    }
+
+    /// The same with other sysctls.
+    pub fn with_sysctls(self, sysctls: Sysctls) -> Self {
+        Self { sysctls, ..self }
     }
 
     /// The services.
@@ -32,6 +40,11 @@ impl Model {
     /// The timeouts.
     pub fn timeouts(&self) -> Timeouts {
         self.timeouts
+    }
+
+    /// The sysctls, as they were set.
+    pub fn sysctls(&self) -> &Sysctls {
+        &self.sysctls
     }
 
     /// A server of a service.
@@ -52,14 +65,16 @@ impl Model {
             | Request::DeleteServer { id, .. } => self.services.get_key_value(id),
             Request::Flush => return self.clone(),
             Request::SetTimeouts { .. }
+            | Request::SetSysctls { .. }
             | Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
             | Request::Timeouts
+            | Request::Sysctls
             | Request::Status => None,
         };
         let services = services.into_iter().map(|(id, service)| (*id, service.clone())).collect();
-        Self { services, timeouts: self.timeouts }
+        Self { services, timeouts: self.timeouts, sysctls: self.sysctls }
     }
 
     /// Whether a change can be made. Questions always can.
@@ -83,28 +98,32 @@ impl Model {
             }
             Request::AddServer { id, server } => {
                 self.defined(id)?;
+                check_thresholds(server)?;
                 if self.server(id, server.address, server.port).is_some() {
                     return Err(Refusal::ServerExists);
                 }
-                check_server(id, server)
+                check_address(id, server.address)
             }
             Request::EditServer { id, server } => {
                 self.defined(id)?;
-                if self.server(id, server.address, server.port).is_none() {
-                    return Err(Refusal::NoSuchServer);
-                }
-                check_server(id, server)
+                check_thresholds(server)?;
+                self.server(id, server.address, server.port).map(|_| ()).ok_or(Refusal::NoSuchServer)
             }
             Request::DeleteServer { id, address, port } => {
                 self.defined(id)?;
                 self.server(id, *address, *port).map(|_| ()).ok_or(Refusal::NoSuchServer)
             }
+            Request::SetSysctls { values } => match self.sysctls_with(values) {
+                Ok(_) => Ok(()),
+                Err(refused) => Err(Refusal::Other(refused.to_string())),
+            },
             Request::Flush
             | Request::SetTimeouts { .. }
             | Request::Zero { id: None }
             | Request::List { id: None }
             | Request::Connections
             | Request::Timeouts
+            | Request::Sysctls
             | Request::Status => Ok(()),
         }
     }
@@ -142,12 +161,36 @@ impl Model {
                 }
             }
             Request::SetTimeouts { timeouts } => self.timeouts = merge(self.timeouts, *timeouts),
+            Request::SetSysctls { values } => {
+                if let Ok(sysctls) = self.sysctls_with(values) {
+                    self.sysctls = sysctls;
+                }
+            }
             Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
             | Request::Timeouts
+            | Request::Sysctls
             | Request::Status => {}
         }
+    }
+
+    /// Whether the weight of a server that is typed in is one that `ipvsadm` takes (`weight_limit`). Not part of
+    /// [`Self::check`]: what has a higher weight already keeps it, across restarts too.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check_weight(&self, request: &Request) -> Result<(), Refusal> {
+        if let Request::AddServer { server, .. } | Request::EditServer { server, .. } = request
+            && server.weight > self.sysctls.weight_limit
+        {
+            return Err(Refusal::Weight);
+        }
+        Ok(())
+    }
+
+    fn sysctls_with(&self, values: &BTreeMap<String, u32>) -> Result<Sysctls, Refused> {
+        self.sysctls.with(values.iter().map(|(name, value)| (name.as_str(), *value)))
     }
 
     fn must_exist(&self, id: &ServiceId) -> Result<(), Refusal> {
@@ -165,25 +208,37 @@ fn merge(old: Timeouts, new: Timeouts) -> Timeouts {
     Timeouts { tcp: keep(old.tcp, new.tcp), tcpfin: keep(old.tcpfin, new.tcpfin), udp: keep(old.udp, new.udp) }
 }
 
+/// IPVS takes any address for a virtual one.
 fn check_service(service: &Service) -> Result<(), Refusal> {
     match service.id {
         ServiceId::Mark { mark: 0, .. } => Err(Refusal::Invalid),
-        ServiceId::Address { vip, .. } if vip.is_unspecified() || vip.is_multicast() => Err(Refusal::Invalid),
+        ServiceId::Address { vip, .. } if is_mapped(vip) => Err(mapped()),
         ServiceId::Mark { .. } | ServiceId::Address { .. } => Ok(()),
     }
 }
 
-/// `ip_vs_new_dest`, `ip_vs_add_dest`.
-fn check_server(id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
-    if server.lower_threshold > server.upper_threshold {
-        return Err(Refusal::OutOfRange);
-    }
-    let unicast = match server.address {
-        IpAddr::V4(address) => !address.is_unspecified() && !address.is_multicast() && !address.is_broadcast(),
-        IpAddr::V6(address) => !address.is_unspecified() && !address.is_multicast(),
+/// `ip_vs_add_dest` and `ip_vs_edit_dest` look at them before they look for the server.
+fn check_thresholds(server: &RealServer) -> Result<(), Refusal> {
+    if server.lower_threshold > server.upper_threshold { Err(Refusal::OutOfRange) } else { Ok(()) }
+}
+
+/// `ip_vs_new_dest`, as far as it does not ask the routing table for the machine's own addresses.
+fn check_address(id: &ServiceId, address: IpAddr) -> Result<(), Refusal> {
+    let unicast = match address {
+        IpAddr::V4(v4) => v4.octets()[0] != 0 && !v4.is_multicast() && !v4.is_broadcast(),
+        IpAddr::V6(v6) => !v6.is_unspecified() && !v6.is_multicast() && !v6.is_unicast_link_local(),
     };
-    if !unicast || id.family() != server.address.into() {
+    if !unicast || id.family() != address.into() {
         return Err(Refusal::Invalid);
     }
-    Ok(())
+    if is_mapped(address) { Err(mapped()) } else { Ok(()) }
+}
+
+/// Whether it would be taken for an IPv4 address: the tables keep those as IPv4-mapped ones.
+fn is_mapped(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
+}
+
+fn mapped() -> Refusal {
+    Refusal::Other("LVX has no IPv4-mapped IPv6 addresses; nothing was changed".to_owned())
 }

@@ -208,7 +208,7 @@ pub enum Refused {
     #[error("unknown sysctl {0}; `lvx sysctl` lists all")]
     Unknown(String),
     /// The value is out of range.
-    #[error("{name}: {value} is out of range: {least}..={most}")]
+    #[error("{name}: `{value}` is not a whole number in {least}..={most}")]
     OutOfRange {
         /// The name, with what stands before it.
         name: String,
@@ -254,9 +254,70 @@ impl Sysctls {
     }
 }
 
+/// The defence modes (`update_defense_level`). `room` is for how many more connections the table was made.
+impl Sysctls {
+    /// Whether a mode acts now.
+    pub fn acts(&self, mode: u32, room: u64) -> bool {
+        match mode {
+            0 => false,
+            AUTOMATIC | ACTING => room < u64::from(self.amemthresh),
+            _ => true,
+        }
+    }
+
+    /// One in how many new connections is dropped now; 0 drops none.
+    pub fn drop_rate(&self, room: u64) -> u32 {
+        let automatic = matches!(self.drop_packet, AUTOMATIC | ACTING);
+        match (self.acts(self.drop_packet, room), automatic) {
+            (false, _) => 0,
+            (true, true) => {
+                let threshold = u64::from(self.amemthresh);
+                u32::try_from(threshold / (threshold - room)).unwrap_or(u32::MAX)
+            }
+            (true, false) => self.am_droprate,
+        }
+    }
+
+    /// The sysctls as the kernel shows them: an automatic mode is 1 at rest and 2 in action.
+    pub fn shown(mut self, room: u64) -> Self {
+        let before = self;
+        for mode in [&mut self.drop_entry, &mut self.drop_packet, &mut self.secure_tcp] {
+            if matches!(*mode, AUTOMATIC | ACTING) {
+                *mode = if before.acts(*mode, room) { ACTING } else { AUTOMATIC };
+            }
+        }
+        self
+    }
+}
+
+/// Value of a defence mode that acts under pressure.
+const AUTOMATIC: u32 = 1;
+/// The same while there is pressure.
+const ACTING: u32 = 2;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn automatic_modes_act_while_room_is_short() {
+        let with = |mode| Sysctls { drop_entry: mode, drop_packet: mode, secure_tcp: mode, ..Sysctls::default() };
+        for (mode, room, acts, rate, shown) in [
+            (0, 0, false, 0, 0),
+            (1, 1024, false, 0, 1),
+            (2, 1024, false, 0, 1),
+            (1, 1023, true, 1024, 2),
+            (2, 512, true, 2, 2),
+            (1, 0, true, 1, 2),
+            (3, 1_000_000, true, 10, 3),
+        ] {
+            let sysctls = with(mode);
+            assert_eq!(sysctls.acts(sysctls.secure_tcp, room), acts, "mode {mode}, room {room}");
+            assert_eq!((sysctls.drop_rate(room), sysctls.shown(room)), (rate, with(shown)), "mode {mode}, room {room}");
+        }
+        let never = Sysctls { amemthresh: 0, ..with(2) };
+        assert_eq!((never.acts(2, 0), never.drop_rate(0)), (false, 0), "no room is too little");
+    }
 
     #[test]
     fn every_name_is_found_in_every_form_and_keeps_its_value() {
@@ -299,8 +360,8 @@ mod tests {
     #[test]
     fn one_bad_value_and_nothing_is_set() {
         for (name, value, words) in [
-            ("drop_packet", 4, "net.ipv4.vs.drop_packet: 4 is out of range: 0..=3"),
-            ("template_rearm", 0, "lvx.template_rearm: 0 is out of range: 1..=2147483"),
+            ("drop_packet", 4, "net.ipv4.vs.drop_packet: `4` is not a whole number in 0..=3"),
+            ("template_rearm", 0, "lvx.template_rearm: `0` is not a whole number in 1..=2147483"),
             ("sloppy", 1, "unknown sysctl sloppy; `lvx sysctl` lists all"),
         ] {
             let refused = Sysctls::default().with([("sloppy_tcp", 1), (name, value)]);

@@ -21,6 +21,9 @@ use crate::dataplane::{Sizes, take};
 /// Which word of [`Counts`] is `overloaded`.
 const OVERLOADED: usize = std::mem::offset_of!(Counts, overloaded) / size_of::<u64>();
 
+/// Which word of [`RealServer`] is `summary`.
+const SUMMARY: usize = std::mem::offset_of!(RealServer, summary) / size_of::<u64>();
+
 /// Longer than a packet takes, where the kernel cannot be asked.
 const PACKET_TIME: Duration = Duration::from_millis(100);
 
@@ -164,6 +167,10 @@ impl Maps for KernelMaps {
         self.reals.write(index, real);
     }
 
+    fn set_summary(&mut self, index: u32, word: u64) {
+        self.reals.set_word(index, SUMMARY, word);
+    }
+
     fn real(&self, index: u32) -> RealServer {
         self.reals.read(index)
     }
@@ -198,6 +205,10 @@ impl Maps for KernelMaps {
 
     fn pool_word(&self, at: u32) -> u64 {
         self.pools.word(at, 0)
+    }
+
+    fn add_to_pool_word(&mut self, at: u32, value: u64) {
+        self.pools.add_to_word(at, 0, value);
     }
 
     fn set_settings(&mut self, settings: &Settings) {

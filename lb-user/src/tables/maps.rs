@@ -30,6 +30,8 @@ pub trait Maps {
     fn set_service(&mut self, index: u32, service: &Service);
     /// Writes a real server.
     fn set_real(&mut self, index: u32, real: &RealServer);
+    /// Writes where the word of a real server's block is.
+    fn set_summary(&mut self, index: u32, word: u64);
     /// Reads a real server.
     fn real(&self, index: u32) -> RealServer;
     /// A real server's connections.
@@ -44,6 +46,8 @@ pub trait Maps {
     fn set_pool(&mut self, first: u32, words: &[u64]);
     /// Reads a word of the pools.
     fn pool_word(&self, at: u32) -> u64;
+    /// Adds to a word of the pools, wrapping.
+    fn add_to_pool_word(&mut self, at: u32, value: u64);
     /// Writes the settings.
     fn set_settings(&mut self, settings: &Settings);
     /// Writes mark nodes.

@@ -54,6 +54,11 @@ impl Maps for MemoryMaps {
         self.reals.insert(index, *real);
     }
 
+    fn set_summary(&mut self, index: u32, word: u64) {
+        self.writes += 1;
+        self.reals.entry(index).or_default().summary = word;
+    }
+
     fn real(&self, index: u32) -> RealServer {
         self.reals.get(&index).copied().unwrap_or_default()
     }
@@ -81,6 +86,12 @@ impl Maps for MemoryMaps {
 
     fn pool_word(&self, at: u32) -> u64 {
         self.pools.get(&at).copied().unwrap_or_default()
+    }
+
+    fn add_to_pool_word(&mut self, at: u32, value: u64) {
+        self.writes += 1;
+        let word = self.pools.entry(at).or_default();
+        *word = word.wrapping_add(value);
     }
 
     fn set_settings(&mut self, settings: &Settings) {

@@ -41,6 +41,11 @@ pub struct Tables<M> {
     pools: Arena,
     reals: servers::Reals,
     settings: Settings,
+    sysctls: Sysctls,
+    /// For how many more connections the table was made.
+    room: u64,
+    /// A server was removed whose connections are to be forgotten.
+    flush_due: bool,
     /// How many services there are of each kind of [`SERVED`].
     served: [u32; SERVED.len()],
     /// The mark rules in force.
@@ -57,6 +62,9 @@ impl<M: Maps> Tables<M> {
             pools: Arena::new(sizes.pool_words()),
             reals: servers::Reals::new(sizes.real_slots()),
             settings: Settings::default(),
+            sysctls: Sysctls::default(),
+            room: sizes.connections.into(),
+            flush_due: false,
             served: [0; SERVED.len()],
             marks: Vec::new(),
         };
@@ -87,19 +95,58 @@ impl<M: Maps> Tables<M> {
 
     /// IPVS' sysctls.
     pub fn set_sysctls(&mut self, sysctls: &Sysctls) {
+        self.sysctls = *sysctls;
+        self.reals.set_late_threshold(sysctls.late_threshold);
+        self.tell_sysctls();
+    }
+
+    /// The connection table was made for so many more connections, which the automatic modes look at.
+    pub fn set_room(&mut self, room: u64) {
+        self.room = room;
+        self.tell_sysctls();
+    }
+
+    /// The sysctls as the kernel would show them: automatic modes as they are now.
+    pub fn sysctls(&self) -> Sysctls {
+        self.sysctls.shown(self.room)
+    }
+
+    /// Whether idle and half-open connections are to be dropped now.
+    pub fn drops_entries(&self) -> bool {
+        self.sysctls.acts(self.sysctls.drop_entry, self.room)
+    }
+
+    /// Whether connections of removed servers are to be forgotten (`ip_vs_expire_nodest_conn_flush`).
+    pub fn flush_is_due(&self) -> bool {
+        self.flush_due
+    }
+
+    /// They were.
+    pub fn flushed(&mut self) {
+        self.flush_due = false;
+    }
+
+    fn tell_sysctls(&mut self) {
+        let sysctls = self.sysctls;
         let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+        let before = self.settings.flags & flags::CLASSIC_OVERHEAD;
         let serves = SERVED.into_iter().fold(0, |all, bit| all | self.settings.flags & bit);
         self.settings.flags = serves
             | bit(sysctls.expire_nodest_conn, flags::EXPIRE_NODEST_CONN)
             | bit(sysctls.expire_quiescent_template, flags::EXPIRE_QUIESCENT_TEMPLATE)
             | bit(sysctls.sloppy_tcp, flags::SLOPPY_TCP)
             | bit(sysctls.classic_overhead, flags::CLASSIC_OVERHEAD)
-            | bit(sysctls.schedule_icmp, flags::SCHEDULE_ICMP);
+            | bit(sysctls.schedule_icmp, flags::SCHEDULE_ICMP)
+            | bit(sysctls.acts(sysctls.secure_tcp, self.room), flags::SECURE_TCP);
         self.settings.conn_reuse_mode = sysctls.conn_reuse_mode;
+        self.settings.drop_rate = sysctls.drop_rate(self.room);
         self.settings.template_rearm = self.jiffies(sysctls.template_rearm);
         self.settings.lblc_expiration = self.jiffies(sysctls.lblc_expiration);
         self.settings.lblcr_expiration = self.jiffies(sysctls.lblcr_expiration);
         self.maps.set_settings(&self.settings);
+        if before != self.settings.flags & flags::CLASSIC_OVERHEAD {
+            self.forget_blocks();
+        }
     }
 
     /// Tells the packet path which kinds of services there are, now that there is one more, or one less.

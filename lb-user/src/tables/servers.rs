@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use lb_common::real_server::{self, Counts, RealServer, flags, mac_word};
+use lb_common::schedule::blocks::Summary;
+use lb_common::schedule::hash::table;
 use lb_common::service::Traffic;
 
 use super::RealId;
@@ -43,6 +45,21 @@ pub struct Member {
     pub real: u32,
     /// Its weight.
     pub weight: u32,
+    /// The last weight that was not 0, or 0.
+    pub last_weight: u32,
+}
+
+impl Member {
+    /// What the table of a scheduler that hashes is made of.
+    pub(super) fn hashed(&self) -> table::Member {
+        let (address, port) = self.address;
+        table::Member {
+            address: address.into(),
+            port: port.to_be(),
+            weight: self.weight,
+            last_weight: self.last_weight,
+        }
+    }
 }
 
 /// Free indices of a table.
@@ -95,6 +112,7 @@ pub(super) struct Reals {
     /// What had passed to a slot when its counters were set to zero.
     zero: HashMap<u32, Traffic>,
     paths: HashMap<IpAddr, Path>,
+    late_threshold: bool,
 }
 
 impl Reals {
@@ -105,7 +123,13 @@ impl Reals {
             by_address: HashMap::new(),
             zero: HashMap::new(),
             paths: HashMap::new(),
+            late_threshold: false,
         }
+    }
+
+    /// Whether a lowered upper threshold counts from the next new connection on only.
+    pub(super) fn set_late_threshold(&mut self, late: bool) {
+        self.late_threshold = late;
     }
 
     /// Whether a slot can be had for a server.
@@ -135,7 +159,7 @@ impl Reals {
         };
         let mut real = RealServer { service, flags: flags::AVAILABLE, ..before };
         configure(&mut real, server);
-        judge_load(maps, index, &before, &real);
+        self.judge_load(maps, index, &before, &real);
         address(&mut real, self.paths.get(&id.1).copied().unwrap_or_default());
         maps.set_real(index, &real);
         Some(index)
@@ -157,12 +181,13 @@ impl Reals {
         let mut real = before;
         configure(&mut real, server);
         maps.set_real(index, &real);
-        judge_load(maps, index, &before, &real);
+        self.judge_load(maps, index, &before, &real);
     }
 
     /// A member leaves its service; its slot stays for its connections.
     pub(super) fn leave(&mut self, maps: &mut impl Maps, id: RealId, index: u32, failed: bool) {
         let mut real = maps.real(index);
+        real.summary = 0;
         real.flags &= !(flags::AVAILABLE | flags::FAILED);
         if failed {
             real.flags |= flags::FAILED;
@@ -178,6 +203,23 @@ impl Reals {
             let mut real = maps.real(*index);
             address(&mut real, path);
             maps.set_real(*index, &real);
+        }
+    }
+
+    /// Whether a server is overloaded after its thresholds changed (`__ip_vs_update_dest`): raising or removing the upper
+    /// one ends an overload, one that its connections have reached starts it (not in older kernels: `late_threshold`),
+    /// and otherwise it is as it was.
+    fn judge_load(&self, maps: &mut impl Maps, index: u32, before: &RealServer, after: &RealServer) {
+        let counts = maps.counts(index);
+        let raised = after.upper_threshold == 0 || after.upper_threshold > before.upper_threshold;
+        let total = counts.active.wrapping_add(counts.inactive);
+        let reached = !self.late_threshold && real_server::overloads(after, total);
+        let overloaded = reached || counts.overloaded != 0 && !raised;
+        if (counts.overloaded != 0) != overloaded {
+            maps.set_overloaded(index, overloaded);
+            if let Ok(word @ 1..) = u32::try_from(after.summary) {
+                maps.add_to_pool_word(word, Summary::CHANGE);
+            }
         }
     }
 
@@ -214,20 +256,11 @@ impl Reals {
 
 fn configure(real: &mut RealServer, server: &model::RealServer) {
     real.weight = server.weight;
+    if server.weight != 0 {
+        real.last_weight = server.weight;
+    }
     real.upper_threshold = server.upper_threshold;
     real.lower_threshold = server.lower_threshold;
-}
-
-/// Whether a server is overloaded after its thresholds changed (`__ip_vs_update_dest`): raising or removing the upper
-/// one ends an overload, one that its connections have reached starts it, and otherwise it is as it was.
-fn judge_load(maps: &mut impl Maps, index: u32, before: &RealServer, after: &RealServer) {
-    let counts = maps.counts(index);
-    let raised = after.upper_threshold == 0 || after.upper_threshold > before.upper_threshold;
-    let reached = real_server::overloads(after, counts.active.wrapping_add(counts.inactive));
-    let overloaded = reached || counts.overloaded != 0 && !raised;
-    if (counts.overloaded != 0) != overloaded {
-        maps.set_overloaded(index, overloaded);
-    }
 }
 
 fn address(real: &mut RealServer, path: Path) {

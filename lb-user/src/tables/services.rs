@@ -4,8 +4,10 @@ use std::net::IpAddr;
 
 use lb_common::address::Address as Words;
 use lb_common::real_server::Counts;
+use lb_common::schedule::blocks::{self, BLOCK, Summary};
+use lb_common::schedule::hash::table::{self, MAX_MEMBERS};
 use lb_common::schedule::pool::{self, Change, Cursor, Header};
-use lb_common::schedule::{HEAD, Kind};
+use lb_common::schedule::{HEAD, Kind, hash};
 use lb_common::service::{self, ServiceKey, Traffic};
 
 use super::maps::Maps;
@@ -32,6 +34,30 @@ pub(super) struct Entry {
 struct Run {
     first: u32,
     words: u32,
+}
+
+impl Entry {
+    /// Number of members.
+    fn count(&self) -> u32 {
+        u32::try_from(self.members.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Tells the members where the words of their blocks are: after the pool was written, and before the service is
+    /// pointed to it.
+    fn tell_members(&self, maps: &mut impl Maps) {
+        let count = self.count();
+        for (position, member) in (0..).zip(&self.members) {
+            let word = self.pool.first + pool::summary_word(count, position / BLOCK);
+            maps.set_summary(member.real, if blocks::blocks(count) > 0 { word.into() } else { 0 });
+        }
+    }
+
+    fn forget_blocks(&self, maps: &mut impl Maps) {
+        let count = self.count();
+        for block in 0..blocks::blocks(count) {
+            maps.add_to_pool_word(self.pool.first + pool::summary_word(count, block), Summary::CHANGE);
+        }
+    }
 }
 
 impl<M: Maps> Tables<M> {
@@ -97,6 +123,7 @@ impl<M: Maps> Tables<M> {
         }
         self.pools.give(entry.pool.first, entry.pool.words);
         self.free_services.give(entry.index);
+        self.flush_due |= self.sysctls.expire_nodest_conn;
         self.count_served(id, false);
         Ok(())
     }
@@ -115,7 +142,9 @@ impl<M: Maps> Tables<M> {
             return Err(full("real_servers"));
         };
         let mut members = entry.members.clone();
-        members.insert(0, Member { address: (server.address, server.port), real, weight: server.weight });
+        let last_weight = self.maps.real(real).last_weight;
+        let address = (server.address, server.port);
+        members.insert(0, Member { address, real, weight: server.weight, last_weight });
         let kind = entry.kind;
         let published = self.publish(*id, kind, members, Change::Added);
         if published.is_err() {
@@ -131,6 +160,9 @@ impl<M: Maps> Tables<M> {
     pub fn edit_server(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
         let (position, mut members, kind) = self.member(id, &(server.address, server.port))?;
         members[position].weight = server.weight;
+        if server.weight != 0 {
+            members[position].last_weight = server.weight;
+        }
         let real = members[position].real;
         self.publish(*id, kind, members, Change::Edited)?;
         self.reals.edit(&mut self.maps, real, server);
@@ -148,6 +180,7 @@ impl<M: Maps> Tables<M> {
         let removed = u32::try_from(position).map_err(|_too_large| Refusal::Invalid)?;
         self.publish(*id, kind, members, Change::Removed(removed))?;
         self.reals.leave(&mut self.maps, (*id, server.0, server.1), member.real, failed);
+        self.flush_due |= self.sysctls.expire_nodest_conn;
         Ok(())
     }
 
@@ -197,19 +230,46 @@ impl<M: Maps> Tables<M> {
     fn publish(&mut self, id: ServiceId, kind: Kind, members: Vec<Member>, change: Change) -> Result<(), Refusal> {
         let entry = self.services.get(&id).ok_or(Refusal::NoSuchService)?;
         let cursor = Cursor::from_word(self.maps.pool_word(entry.pool.first));
+        let had_blocks = blocks::blocks(entry.count()) > 0;
         let pool = self.write_pool(kind, &members, cursor, change)?;
         let Some(entry) = self.services.get_mut(&id) else { return Err(Refusal::NoSuchService) };
+        let before = (entry.pool, entry.kind);
+        (entry.pool, entry.members, entry.kind) = (pool, members, kind);
+        if had_blocks || blocks::blocks(entry.count()) > 0 {
+            entry.tell_members(&mut self.maps);
+        }
         entry.words.pool = pool.first;
         entry.words.scheduler = kind as u32;
         self.maps.set_service(entry.index, &entry.words);
-        self.pools.give(entry.pool.first, entry.pool.words);
-        (entry.pool, entry.members, entry.kind) = (pool, members, kind);
+        self.pools.give(before.0.first, before.0.words);
+        if before.1 != kind && blocks::blocks(entry.count()) > 0 {
+            // A packet may have read the old scheduler and then the new pool, and have found the wrong ones best.
+            self.maps.wait_for_packets();
+            entry.forget_blocks(&mut self.maps);
+        }
         Ok(())
     }
 
+    /// Lets the packet path look at every member of every service again: what makes one better than another has changed.
+    pub(super) fn forget_blocks(&mut self) {
+        if self.services.values().all(|entry| blocks::blocks(entry.count()) == 0) {
+            return;
+        }
+        // A packet on its way may still go by what was so before.
+        self.maps.wait_for_packets();
+        for entry in self.services.values() {
+            entry.forget_blocks(&mut self.maps);
+        }
+    }
+
     fn write_pool(&mut self, kind: Kind, members: &[Member], cursor: Cursor, change: Change) -> Result<Run, Refusal> {
+        if hash::buckets(kind) > 0 && members.len() > MAX_MEMBERS {
+            return Err(Refusal::Full(format!(
+                "a service of a scheduler that hashes has at most {MAX_MEMBERS} servers"
+            )));
+        }
         let header = Header::of(members.iter().map(|member| member.weight));
-        let words = pool::words(header.count);
+        let words = pool::words(header.count) + hash::words(kind);
         let first = self.pools.take(words).or_else(|| {
             self.maps.wait_for_packets();
             self.pools.settle();
@@ -220,6 +280,11 @@ impl<M: Maps> Tables<M> {
         let mut all = vec![cursor.to_word()];
         all.extend(header.to_words());
         all.extend(members.iter().map(|member| pool::member(member.real, member.weight)));
+        all.resize(pool::words(header.count) as usize, Summary::default().0);
+        if hash::buckets(kind) > 0 {
+            let hashed: Vec<_> = members.iter().map(Member::hashed).collect();
+            all.extend(table::words(kind, &hashed));
+        }
         self.maps.set_pool(first, &all);
         Ok(Run { first, words })
     }
@@ -232,6 +297,7 @@ impl<M: Maps> Tables<M> {
         if service.one_packet {
             flags |= service::flags::ONE_PACKET;
         }
+        flags |= u32::from(service.scheduler_flags.bits()) * service::flags::SCHEDULER_1;
         service::Service {
             flags,
             pool: 0,
@@ -262,6 +328,10 @@ fn kind(scheduler: SchedulerKind) -> Kind {
         SchedulerKind::Nq => Kind::Nq,
         SchedulerKind::Fo => Kind::Fo,
         SchedulerKind::Ovf => Kind::Ovf,
+        SchedulerKind::Sh => Kind::Sh,
+        SchedulerKind::Dh => Kind::Dh,
+        SchedulerKind::Mh => Kind::Mh,
+        SchedulerKind::Twos => Kind::Twos,
     }
 }
 

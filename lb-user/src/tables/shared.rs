@@ -99,6 +99,11 @@ impl<T: Plain> Shared<T> {
         self.words(index)[position].store(value, Ordering::Release);
     }
 
+    /// Adds to one word of an element, wrapping.
+    pub fn add_to_word(&self, index: u32, position: usize, value: u64) {
+        self.words(index)[position].fetch_add(value, Ordering::AcqRel);
+    }
+
     /// Writes an element, word by word, the first word last: what reads it sees other words that are at least as new.
     pub fn write(&self, index: u32, value: &T) {
         let from = std::ptr::from_ref(value).cast::<u64>();

@@ -7,7 +7,9 @@ use super::memory::MemoryMaps;
 use super::{Path, Tables};
 use crate::api::Refusal;
 use crate::dataplane::Sizes;
-use crate::model::{ForwardingMethod, Netmask, Protocol, RealServer, SchedulerKind, Service, ServiceId};
+use crate::model::{
+    ForwardingMethod, Netmask, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceId,
+};
 
 const VIP: [u8; 4] = [172, 16, 100, 1];
 
@@ -19,6 +21,7 @@ fn service() -> Service {
         persistence: None,
         netmask: Netmask::host(id.family()),
         one_packet: false,
+        scheduler_flags: SchedulerFlags::default(),
         servers: Vec::new(),
     }
 }

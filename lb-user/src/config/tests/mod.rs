@@ -105,6 +105,8 @@ fn services_are_as_ipvsadm_would_make_them() {
         tcp = "172.16.100.1:0"
         persistent = true
         netmask = "255.255.255.0"
+        scheduler = "sh"
+        scheduler_flags = ["sh-port", "sh-fallback"]
         real_server = [{ address = "172.16.100.10", weight = 2 }, { address = "172.16.100.11" }]
         [[service]]
         mark = 4294967295
@@ -118,13 +120,15 @@ fn services_are_as_ipvsadm_would_make_them() {
     let [first, second] = config.services.as_slice() else { panic!("two services") };
     let vip = [172, 16, 100, 1].into();
     assert_eq!(first.id, ServiceId::Address { protocol: Protocol::Tcp, vip, port: 0 });
-    assert_eq!(first.scheduler, SchedulerKind::Wlc);
+    assert_eq!(first.scheduler, SchedulerKind::Sh);
+    assert_eq!(first.scheduler_flags.names(first.scheduler), "sh-fallback,sh-port");
     assert_eq!(first.persistence, Some(Persistence { timeout: 360 }));
     assert_eq!(first.netmask, Netmask::V4([255, 255, 255, 0].into()));
     assert_eq!(addresses(&first.servers), ["172.16.100.11", "172.16.100.10"]);
     assert_eq!((first.servers[0].weight, first.servers[1].weight), (1, 2));
 
     assert_eq!(second.id, ServiceId::Mark { mark: u32::MAX, family: Family::Inet6 });
+    assert!(second.scheduler_flags.is_empty());
     assert_eq!((second.scheduler, second.persistence), (SchedulerKind::Nq, None));
     assert_eq!((second.netmask, second.one_packet), (Netmask::V6(64), true));
     assert_eq!((second.servers[0].port, second.servers[1].port), (8080, 0));

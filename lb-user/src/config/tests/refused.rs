@@ -60,7 +60,11 @@ const BAD_SERVICES: &[(&str, &str)] = &[
     ),
     (
         "udp = \"192.0.2.1:53\"\nscheduler = \"rrr\"",
-        "3: service.scheduler: \"rrr\" is not one of rr, wrr, lc, wlc, sed, nq, fo, ovf",
+        "3: service.scheduler: \"rrr\" is not one of rr, wrr, lc, wlc, sed, nq, fo, ovf, sh, dh, mh, twos",
+    ),
+    (
+        "mark = 8\nscheduler = \"sh\"\nscheduler_flags = [\"mh-port\"]",
+        "4: service.scheduler_flags: \"mh-port\" is not one of sh-fallback, sh-port",
     ),
     ("mark = 8\nnetmask = \"255.255.255\"", "3: service.netmask: \"255.255.255\" is not an IPv4 netmask"),
     ("mark = 8\nnetmask = 24", "3: service.netmask: 24 is a whole number, not an IPv4 netmask"),

@@ -1,17 +1,15 @@
-//! A table in memory that answers as the kernel's IPVS does (`ip_vs_ctl.c`).
-
-use std::net::IpAddr;
+//! A director without maps: LVX' own model decides what may be changed.
 
 use super::super::{Backend, BackendError};
 use crate::api::{
     ConnectionEntry, Counters, Health, NeighbourState, Rates, Refusal, Request, Response, ServerEntry, ServiceEntry,
 };
-use crate::model::{RealServer, Service, ServiceId, Timeouts};
+use crate::model::{Model, RealServer, Service, ServiceId, Timeouts};
 
 /// The table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Fake {
-    /// Services, oldest first; their servers newest first.
+    /// Services as the director lists them, by their ids; their servers newest first.
     pub(super) services: Vec<ServiceEntry>,
     /// The connection table.
     pub(super) connections: Vec<ConnectionEntry>,
@@ -42,6 +40,7 @@ impl Backend for Fake {
             },
             Request::Connections => Response::Connections { connections: self.connections.clone() },
             Request::Timeouts => Response::Timeouts { timeouts: self.timeouts },
+            Request::Sysctls => Response::Sysctls { sysctls: Vec::new() },
             Request::Status => Response::Status { status: Box::default() },
             Request::AddService { .. }
             | Request::EditService { .. }
@@ -51,7 +50,8 @@ impl Backend for Fake {
             | Request::EditServer { .. }
             | Request::DeleteServer { .. }
             | Request::Zero { .. }
-            | Request::SetTimeouts { .. } => match self.change(request) {
+            | Request::SetSysctls { .. }
+            | Request::SetTimeouts { .. } => match self.change(&request) {
                 Ok(()) => Response::Done,
                 Err(refusal) => Response::Refused { refusal },
             },
@@ -64,80 +64,54 @@ impl Fake {
         Response::Services { services, connection_table_size: 4096 }
     }
 
-    fn change(&mut self, request: Request) -> Result<(), Refusal> {
-        match request {
-            Request::AddService { service } => self.add_service(service)?,
-            Request::EditService { service } => {
-                let entry = self.find(service.id, Refusal::NoSuchService)?;
-                entry.service = service;
-            }
-            Request::DeleteService { id } => {
-                self.find(id, Refusal::NoSuchService)?;
-                self.services.retain(|entry| entry.service.id != id);
-            }
-            Request::Flush => self.services.clear(),
-            Request::AddServer { id, server } => add_server(self.find(id, Refusal::ServiceNotDefined)?, server)?,
-            Request::EditServer { id, server } => {
-                let service = self.find(id, Refusal::ServiceNotDefined)?;
-                check_thresholds(&server)?;
-                let entry = find_server(service, server.address, server.port)?;
-                entry.server = server;
-            }
-            Request::DeleteServer { id, address, port } => {
-                let service = self.find(id, Refusal::ServiceNotDefined)?;
-                find_server(service, address, port)?;
-                service.servers.retain(|entry| (entry.server.address, entry.server.port) != (address, port));
-            }
-            Request::Zero { id } => {
-                if let Some(id) = id {
-                    self.find(id, Refusal::NoSuchService)?;
-                }
-                self.zeroed.push(id);
-            }
-            Request::SetTimeouts { timeouts } => {
-                let kept = self.timeouts;
-                let unless_zero = |new: u32, old: u32| if new == 0 { old } else { new };
-                self.timeouts = Timeouts {
-                    tcp: unless_zero(timeouts.tcp, kept.tcp),
-                    tcpfin: unless_zero(timeouts.tcpfin, kept.tcpfin),
-                    udp: unless_zero(timeouts.udp, kept.udp),
-                };
-            }
-            Request::List { .. } | Request::Connections | Request::Timeouts | Request::Status => {}
+    fn change(&mut self, request: &Request) -> Result<(), Refusal> {
+        let mut model = self.model();
+        model.check(request)?;
+        model.commit(request);
+        if let Request::Zero { id } = request {
+            self.zeroed.push(*id);
         }
+        self.timeouts = model.timeouts();
+        self.services = model.services().map(|service| self.entry(service)).collect();
         Ok(())
+    }
+
+    /// What LVX' own model makes of the table.
+    fn model(&self) -> Model {
+        let service = |entry: &ServiceEntry| Service {
+            servers: entry.servers.iter().map(|entry| entry.server.clone()).collect(),
+            ..entry.service.clone()
+        };
+        Model::new(self.services.iter().map(service), self.timeouts)
+    }
+
+    /// The entry of a service, with what was counted of it.
+    fn entry(&self, service: &Service) -> ServiceEntry {
+        let old = self.services.iter().find(|entry| entry.service.id == service.id);
+        let same = |server: &RealServer, entry: &&ServerEntry| {
+            (entry.server.address, entry.server.port) == (server.address, server.port)
+        };
+        let servers = service.servers.iter().map(|server| {
+            let old = old.and_then(|entry| entry.servers.iter().find(|entry| same(server, entry))).cloned();
+            ServerEntry { server: server.clone(), ..old.unwrap_or_else(|| uncounted(server)) }
+        });
+        ServiceEntry {
+            service: Service { servers: Vec::new(), ..service.clone() },
+            counters: old.map(|entry| entry.counters).unwrap_or_default(),
+            rates: old.map(|entry| entry.rates).unwrap_or_default(),
+            servers: servers.collect(),
+        }
     }
 
     /// The service, or why there is none.
     pub(super) fn find(&mut self, id: ServiceId, missing: Refusal) -> Result<&mut ServiceEntry, Refusal> {
         self.services.iter_mut().find(|entry| entry.service.id == id).ok_or(missing)
     }
-
-    fn add_service(&mut self, service: Service) -> Result<(), Refusal> {
-        if self.find(service.id, Refusal::NoSuchService).is_ok() {
-            return Err(Refusal::ServiceExists);
-        }
-        self.services.push(ServiceEntry {
-            service,
-            counters: Counters::default(),
-            rates: Rates::default(),
-            servers: Vec::new(),
-        });
-        Ok(())
-    }
 }
 
-fn add_server(service: &mut ServiceEntry, server: RealServer) -> Result<(), Refusal> {
-    check_thresholds(&server)?;
-    let is_multicast = server.address.is_multicast();
-    if is_multicast || server.address == IpAddr::from([255; 4]) {
-        return Err(Refusal::Invalid);
-    }
-    if find_server(service, server.address, server.port).is_ok() {
-        return Err(Refusal::ServerExists);
-    }
-    let entry = ServerEntry {
-        server,
+fn uncounted(server: &RealServer) -> ServerEntry {
+    ServerEntry {
+        server: server.clone(),
         active: 0,
         inactive: 0,
         persistent: 0,
@@ -145,16 +119,5 @@ fn add_server(service: &mut ServiceEntry, server: RealServer) -> Result<(), Refu
         rates: Rates::default(),
         health: Health::Unchecked,
         neighbour: NeighbourState::Local,
-    };
-    service.servers.insert(0, entry);
-    Ok(())
-}
-
-fn check_thresholds(server: &RealServer) -> Result<(), Refusal> {
-    if server.lower_threshold > server.upper_threshold { Err(Refusal::OutOfRange) } else { Ok(()) }
-}
-
-fn find_server(service: &mut ServiceEntry, address: IpAddr, port: u16) -> Result<&mut ServerEntry, Refusal> {
-    let is_it = |entry: &&mut ServerEntry| (entry.server.address, entry.server.port) == (address, port);
-    service.servers.iter_mut().find(is_it).ok_or(Refusal::NoSuchServer)
+    }
 }

@@ -93,19 +93,19 @@ fn one_service_has_no_banner() {
 #[test]
 fn nosort_keeps_the_order_of_the_table() {
     let mut fake = table(&[
-        "-A -t 10.0.0.2:80 -s rr",
         "-A -t 10.0.0.1:80 -s rr",
         "-a -t 10.0.0.1:80 -r 10.0.1.1",
         "-a -t 10.0.0.1:80 -r 10.0.1.2",
+        "-A -t 172.16.100.250:80 -s rr",
     ]);
     let expected = lines(&[
         BANNER,
         "Prot LocalAddress:Port Scheduler Flags",
         "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn",
-        "TCP  10.0.0.2:80 rr",
         "TCP  10.0.0.1:80 rr",
         "  -> 10.0.1.2:80                  Route   1      0          0·········",
         "  -> 10.0.1.1:80                  Route   1      0          0·········",
+        "TCP  172.16.100.250:80 rr",
     ]);
     assert_eq!(done(&mut fake, "-Ln --nosort"), expected);
 }

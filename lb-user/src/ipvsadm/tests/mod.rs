@@ -2,6 +2,7 @@
 
 mod fake;
 mod layouts;
+mod recorded;
 mod restores;
 mod round_trip;
 mod semantics;

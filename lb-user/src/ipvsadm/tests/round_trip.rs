@@ -10,7 +10,8 @@ use super::fake::Fake;
 use super::{done, run_with_input};
 use crate::api::{Request, Response};
 use crate::model::{
-    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerKind, Service, ServiceId,
+    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service,
+    ServiceId,
 };
 
 fn address(family: Family) -> BoxedStrategy<IpAddr> {
@@ -66,16 +67,20 @@ fn server(id: ServiceId) -> impl Strategy<Value = RealServer> {
 /// A service as `ipvsadm` can make it.
 fn service() -> impl Strategy<Value = Service> {
     id().prop_flat_map(|id| {
-        let scheduler = proptest::sample::select(SchedulerKind::ALL.to_vec());
+        let scheduler = (proptest::sample::select(SchedulerKind::ALL.to_vec()), vec(0usize..3, 0..3));
         let timeout = proptest::option::of(1..=Persistence::MAX_TIMEOUT);
         (scheduler, timeout, netmask(id.family()), any::<bool>(), vec(server(id), 0..6)).prop_map(
-            move |(scheduler, timeout, netmask, one_packet, servers)| {
+            move |((scheduler, flags), timeout, netmask, one_packet, servers)| {
+                let flags = flags
+                    .into_iter()
+                    .filter_map(|bit| SchedulerFlags::named(scheduler, scheduler.flag_names().get(bit)?));
                 let is_for_udp = !matches!(id, ServiceId::Address { protocol: Protocol::Tcp, .. });
                 let every_port = matches!(id, ServiceId::Address { port: 0, .. });
                 let timeout = timeout.or(every_port.then_some(Persistence::DEFAULT_TIMEOUT));
                 Service {
                     id,
                     scheduler,
+                    scheduler_flags: flags.fold(SchedulerFlags::default(), SchedulerFlags::and),
                     persistence: timeout.map(|timeout| Persistence { timeout }),
                     // Without persistence the mask is not saved.
                     netmask: if timeout.is_some() { netmask } else { Netmask::host(id.family()) },

@@ -4,7 +4,8 @@ use super::fake::Fake;
 use super::{done, ipvsadm, table};
 use crate::api::Refusal;
 use crate::model::{
-    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerKind, Service, ServiceId, Timeouts,
+    Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service,
+    ServiceId, Timeouts,
 };
 
 fn tcp(vip: &str, port: u16) -> ServiceId {
@@ -47,6 +48,7 @@ fn the_operators_commands() {
         persistence: Some(Persistence { timeout: 3600 }),
         netmask: Netmask::host(Family::Inet),
         one_packet: false,
+        scheduler_flags: SchedulerFlags::default(),
         servers: Vec::new(),
     };
     assert_eq!(service(&mut fake, every_port), expected);

@@ -284,25 +284,32 @@ fn daemon_options_are_checked_first() {
 #[test]
 fn what_lvx_does_not_have_is_refused_by_name() {
     let not_built = |what: &str| format!("LVX does not have {what} yet; nothing was changed");
-    for (line, what) in [
-        ("-A -t V:83 -s sh", "the scheduler `sh'"),
-        ("-A -t V:83 -s mh -b mh-port,mh-fallback", "the scheduler `mh'"),
-        ("-A -t V:83 -s lblc", "the scheduler `lblc'"),
-        ("-A -t V:83 -s lblcr", "the scheduler `lblcr'"),
-        ("-A -t V:83 -s dh", "the scheduler `dh'"),
-        ("-E -t V:80 -s twos", "the scheduler `twos'"),
-        ("-A -t V:83 -s rr -b flag-2", "the scheduler flag `flag-2'"),
-        ("-A -u V:5060 --pe sip -p 60", "the persistence engine `sip'"),
-        ("-A --sctp-service V:83", "SCTP services"),
-        ("-D --sctp-service V:83", "SCTP services"),
-        ("-a -t V:84 -r R -m", "masquerading (-m)"),
-        ("-e -t V:80 -r R -i", "tunnels (-i)"),
-        ("-a -t V:84 -r [2001:db8::10]:80 -i --tun-type gre --tun-csum", "tunnels (-i)"),
-        ("--start-daemon master --mcast-group ff02::1 --syncid 3", "the connection sync daemon"),
-        ("--start-daemon backup --sync-maxlen 1000 --mcast-interface eth0", "the connection sync daemon"),
-        ("--stop-daemon backup", "the connection sync daemon"),
-    ] {
+    for (line, what) in
+        [("-A -t V:83 -s lblc", "the scheduler `lblc'"), ("-A -t V:83 -s lblcr", "the scheduler `lblcr'")]
+    {
         refused(255, &[(line, &not_built(what))]);
+    }
+}
+
+#[test]
+fn what_lvx_does_otherwise_is_said() {
+    let direct = "forwards by direct routing only (-g)";
+    let no_daemon = "has no connection sync daemon";
+    for (line, instead) in [
+        ("-A -u V:5060 --pe sip -p 60", "has no persistence engines"),
+        ("-A --sctp-service V:83", "balances TCP and UDP only"),
+        ("-D --sctp-service V:83", "balances TCP and UDP only"),
+        ("-a -t V:84 -r R -m", direct),
+        ("-a -t V:84 -r R -m -w 5 -x 9 -y 3", direct),
+        ("-e -t V:80 -r R -i", direct),
+        ("-a -t V:84 -r [2001:db8::10]:80 -i --tun-type gre --tun-csum", direct),
+        ("-a -t V:84 -r R -i --tun-type gue --tun-port 6080 --tun-remcsum", direct),
+        ("-A -t [::ffff:172.16.100.1]:80", "has no IPv4-mapped IPv6 addresses"),
+        ("--start-daemon master --mcast-group ff02::1 --syncid 3", no_daemon),
+        ("--start-daemon backup --sync-maxlen 1000 --mcast-interface eth0", no_daemon),
+        ("--stop-daemon backup", no_daemon),
+    ] {
+        refused(255, &[(line, &format!("LVX {instead}; nothing was changed"))]);
     }
 }
 

@@ -32,7 +32,9 @@ pub struct Packet {
     /// TCP's flags; 0 for UDP.
     pub tcp_flags: u8,
     /// 0: a function of the program may only be handed memory without holes.
-    pub reserved: [u8; 6],
+    pub reserved: [u8; 2],
+    /// Number of the slot of the connection that this packet puts an end to, plus 1; else 0.
+    pub replaces: u32,
 }
 
 const _: () = assert!(size_of::<Packet>() == 56);

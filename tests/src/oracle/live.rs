@@ -134,7 +134,9 @@ impl Shared<'_> {
             Some(first) => {
                 (self.say)(&format!("seed {seed}: {first}\nmaking it smaller ..."));
                 self.stop.fetch_or(!self.plan.keep_going, Ordering::Relaxed);
-                Some(smallest(recorder, seed, &case, first.step)?)
+                let found = smallest(recorder, seed, &case, first.step)?;
+                (self.say)(&found.to_string());
+                Some(found)
             }
             None => None,
         };

@@ -33,8 +33,13 @@ const CHANGES: usize = 6;
 
 /// A case with so many packets.
 pub fn case(seed: u64, packets: usize) -> Case {
-    let mut maker =
-        Maker { rng: Rng::new(seed), services: Vec::new(), traffic: Traffic::default(), actions: Vec::new() };
+    let mut maker = Maker {
+        rng: Rng::new(seed),
+        services: Vec::new(),
+        traffic: Traffic::default(),
+        closed: HashSet::new(),
+        actions: Vec::new(),
+    };
     maker.prepare();
     let changes = maker.rng.below(CHANGES + 1);
     let mut at: Vec<usize> = (0..changes).map(|_| maker.rng.below(packets.max(1))).collect();

@@ -161,9 +161,16 @@ fn both(recorder: &mut dyn Recorder, case: &Case) -> Result<(Recording, Vec<Diff
 fn smallest(recorder: &mut dyn Recorder, seed: u64, case: &Case, step: usize) -> Result<Found> {
     // What came later cannot be why.
     let case = Case { actions: case.actions[..=step].to_vec(), ..case.clone() };
-    let small = shrink(&case, &mut |case| Ok(!both(recorder, case)?.1.is_empty()))?;
-    let (recording, differences) = both(recorder, &small)?;
-    Ok(Found { seed, recording, differences })
+    let mut smallest = None;
+    shrink(&case, &mut |case| {
+        let (recording, differences) = both(recorder, case)?;
+        let differs = !differences.is_empty();
+        if differs {
+            smallest = Some(Found { seed, recording, differences });
+        }
+        Ok(differs)
+    })?;
+    smallest.with_context(|| format!("seed {seed} made a difference at step {step}, and then no more"))
 }
 
 impl Total {

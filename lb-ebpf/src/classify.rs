@@ -30,7 +30,7 @@ const FTP_DATA: u16 = 20u16.to_be();
 #[inline(always)]
 pub fn service(packet: &Packet, settings: &Settings) -> Option<&'static Service> {
     if settings.mark_nodes != 0 {
-        let mark = mark(packet, settings);
+        let mark = if packet.is_about_flow() { packet.mark } else { mark(packet, settings) };
         if mark != 0
             && let Some(found) = lookup(&ServiceKey::mark(&packet.key.client, mark))
         {
@@ -90,7 +90,7 @@ struct Walk {
 
 /// The packet's firewall mark. Not inlined, so that the walk is off the stack again when a real server is picked.
 #[inline(never)]
-fn mark(packet: &Packet, settings: &Settings) -> u32 {
+pub fn mark(packet: &Packet, settings: &Settings) -> u32 {
     let mut walk = Walk {
         packet: MarkPacket {
             source: packet.key.client,

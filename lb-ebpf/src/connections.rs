@@ -8,12 +8,15 @@ use lb_common::real_server::{RealServer, flags};
 use lb_common::reason::Reason;
 use lb_common::settings::{Settings, flags as sysctl};
 use lb_common::sweep::{self, Idle};
-use lb_common::table::Tags;
+use lb_common::table::{self, Tags};
 use lb_common::tcp::{self, Event, State};
 
 use crate::flows::{self, Early, MMAPABLE, Slot, Table};
 use crate::parse::Packet;
-use crate::{clock, reals, settings, templates};
+use crate::{clock, pipeline, reals, settings, templates};
+
+/// Seconds that a connection lives of which no packet was seen (`ip_vs_conn_new`).
+const UNTOUCHED: u32 = 3;
 
 #[map]
 static CONN_TAGS: Array<Tags> = Array::with_max_entries(1, MMAPABLE);
@@ -169,7 +172,7 @@ pub fn follow(
     }
     if is_reused(packet, slot.flow(), word, server, settings) {
         if slot.swap(word, word.invalidated()) {
-            packet.replaces = slot.index + 1;
+            packet.replaces = u64::from(slot.index) + 1;
         }
         return Ok(None);
     }
@@ -189,13 +192,25 @@ pub fn follow(
 /// only sets its timer to fire (`ip_vs_conn_expire_now`).
 #[inline(always)]
 pub fn end_replaced(packet: &Packet) {
-    let Some(index) = packet.replaces.checked_sub(1) else { return };
+    let Some(index) = packet.replaces.checked_sub(1).map(|index| index as u32) else { return };
     let Some(flow) = Connections::flow(index) else { return };
     let slot = Slot { index, flow };
     let word = slot.word();
     if word.is_invalidated() {
         lvx_expire_conn(index, word.0);
     }
+}
+
+/// The real server of the connection that an ICMP error is about, which stays as it is.
+#[inline(always)]
+pub fn of_error(packet: &Packet, now: u64) -> Option<u32> {
+    let slot = flows::find::<Connections>(&packet.key, table::hash(&packet.key, pipeline::seed()))?;
+    let word = slot.word();
+    if word.is_expired(now) || reals::of(slot.flow()).is_none() {
+        Connections::expire(&slot, word, now);
+        return None;
+    }
+    Some(slot.flow().real)
 }
 
 /// Whether a SYN starts another connection on the tuple of an old one (`is_new_conn_expected`, `ip_vs_in_hook`).
@@ -263,8 +278,14 @@ fn changed_state(slot: &Slot, server: &RealServer, old: u8, new: u8) {
 /// Fills a claimed slot with the connection that a packet opens.
 #[inline(always)]
 pub fn open(slot: &Slot, packet: &Packet, real: u32, server: &RealServer, link: u32, settings: &Settings, now: u64) {
-    let state = next_state(packet, State::None as u8, settings);
-    let expires = now.wrapping_add(timeout(packet, state, settings));
+    // An ICMP error is no packet of the connection, which waits for its first one (`ip_vs_conn_new`).
+    let (state, lives) = if packet.is_about_flow() {
+        (State::None as u8, u64::from(clock::seconds(UNTOUCHED)))
+    } else {
+        let state = next_state(packet, State::None as u8, settings);
+        (state, timeout(packet, state, settings))
+    };
+    let expires = now.wrapping_add(lives);
     reals::bind(real, server, is_active(packet.key.protocol, state));
     let word = Word(0).renewed(state, expires).0;
     // SAFETY: the slot is claimed, so nobody else writes it, and nobody reads it while its word is 0.

@@ -24,10 +24,11 @@ pub fn to(ctx: &XdpContext, packet: &Packet, server: &RealServer) -> Result<Verd
     if packet.hop_limit <= 1 {
         return Err(Reason::TtlExceeded.into());
     }
+    decrement_hop_limit(ctx, packet).ok_or(Reason::Internal)?;
+    // Behind the decrement, as in the kernel: the error quotes the packet as it would have left.
     if packet.length > server.mtu {
         return Err(Refused { reason: Reason::TooBig, mtu: server.mtu });
     }
-    decrement_hop_limit(ctx, packet).ok_or(Reason::Internal)?;
     address_frame(ctx, server.destination_mac, server.source_mac).ok_or(Reason::Internal)?;
     if server.ifindex == packet.ifindex {
         return Ok(Verdict::Transmit);

@@ -17,11 +17,11 @@ pub const IP: usize = EthHdr::LEN;
 const TCP: u8 = IpProto::Tcp as u8;
 const UDP: u8 = IpProto::Udp as u8;
 
-/// A TCP or UDP packet that came to one of LVX' interfaces.
+/// A TCP or UDP packet that came to one of LVX' interfaces, or an ICMP error about one that left a real server.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct Packet {
-    /// Which flow.
+    /// Which flow; of an ICMP error that one that it is about.
     pub key: FlowKey,
     /// IP total length.
     pub length: u32,
@@ -31,15 +31,25 @@ pub struct Packet {
     pub hop_limit: u8,
     /// TCP's flags; 0 for UDP.
     pub tcp_flags: u8,
+    /// 1 for an ICMP error about a flow.
+    pub about_flow: u8,
     /// 0: a function of the program may only be handed memory without holes.
-    pub reserved: [u8; 2],
+    pub reserved: u8,
+    /// Its firewall mark, if it is an ICMP error; those of others are asked for when they are needed.
+    pub mark: u32,
     /// Number of the slot of the connection that this packet puts an end to, plus 1; else 0.
-    pub replaces: u32,
+    pub replaces: u64,
 }
 
-const _: () = assert!(size_of::<Packet>() == 56);
+const _: () = assert!(size_of::<Packet>() == 64);
 
 impl Packet {
+    /// Whether it is an ICMP error about a flow.
+    #[inline(always)]
+    pub fn is_about_flow(&self) -> bool {
+        self.about_flow != 0
+    }
+
     /// Whether it is TCP.
     #[inline(always)]
     pub fn is_tcp(&self) -> bool {
@@ -59,7 +69,7 @@ pub fn at<T>(ctx: &XdpContext, offset: usize) -> Option<*mut T> {
 
 /// Reads a `T` at `offset` of the frame, whatever its alignment.
 #[inline(always)]
-fn read<T: Copy>(ctx: &XdpContext, offset: usize) -> Result<T, Reason> {
+pub fn read<T: Copy>(ctx: &XdpContext, offset: usize) -> Result<T, Reason> {
     let pointer = at::<T>(ctx, offset).ok_or(Reason::Truncated)?;
     // SAFETY: `at` checked that the frame holds a `T` there; `T` is made of integers only.
     Ok(unsafe { pointer.read_unaligned() })
@@ -111,7 +121,7 @@ fn frame(ctx: &XdpContext, packet: &mut Packet) -> Result<bool, Reason> {
 
 /// How many bytes of the frame lie behind the Ethernet header.
 #[inline(always)]
-fn behind_ethernet(ctx: &XdpContext) -> u64 {
+pub fn behind_ethernet(ctx: &XdpContext) -> u64 {
     (ctx.data_end() as u64).wrapping_sub(ctx.data() as u64).wrapping_sub(IP as u64)
 }
 

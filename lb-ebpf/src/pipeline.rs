@@ -2,11 +2,12 @@
 
 use aya_ebpf::Global;
 use aya_ebpf::programs::XdpContext;
+use lb_common::reason::Reason;
 use lb_common::settings::flags;
 use lb_common::table;
 
 use crate::{
-    Refused, Verdict, clock, connections, forward, open,
+    Refused, Verdict, clock, connections, forward, icmp, open,
     parse::{self, Packet},
     settings, stats,
 };
@@ -24,8 +25,11 @@ pub fn seed() -> u64 {
 /// Balances a packet. An existing connection wins over any change of marks and services, as in IPVS.
 #[inline(always)]
 pub fn balance(ctx: &XdpContext, packet: &mut Packet) -> Result<Verdict, Refused> {
-    if !parse::packet(ctx, packet)? {
-        return Ok(Verdict::Pass);
+    match parse::packet(ctx, packet) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Verdict::Pass),
+        Err(Reason::IcmpError) => return icmp::balance(ctx, packet),
+        Err(reason) => return Err(reason.into()),
     }
     let settings = settings::get()?;
     let serves = if packet.key.client.is_v4() { flags::SERVES_V4 } else { flags::SERVES_V6 };

@@ -63,6 +63,11 @@ impl Expected {
         Self::new(Outcome::Sent(server.to_owned())).carried(service, server)
     }
 
+    /// It leaves for a server by the interface that it came in by, and counts for nobody.
+    pub fn sent_uncounted(server: &str) -> Self {
+        Self::new(Outcome::Sent(server.to_owned()))
+    }
+
     /// It leaves for a server by another interface, whose MAC address is `source`.
     pub fn redirected(service: &str, server: &str, source: Mac) -> Self {
         Self::new(Outcome::Redirected(server.to_owned(), source)).carried(service, server)

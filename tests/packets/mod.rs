@@ -1,5 +1,6 @@
 //! Golden packets: a sentence, a frame, and what must become of it, to the byte; and every counter that moves.
 
+mod answers;
 mod counters;
 mod drop_entry;
 mod edits;
@@ -8,6 +9,8 @@ mod forms;
 mod forward;
 mod full;
 mod hash;
+mod icmp;
+mod locality;
 mod many;
 mod marks;
 mod persistence;

@@ -6,6 +6,7 @@ pub mod build;
 pub mod command;
 pub mod demo;
 pub mod guest;
+pub mod kernels;
 pub mod lab;
 pub mod lint;
 pub mod oracle;

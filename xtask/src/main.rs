@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{build, demo, lab, lint, oracle, run, setup, test};
+use xtask::{build, demo, kernels, lab, lint, oracle, run, setup, test};
 
 /// LVX' build, lab, demo and test commands.
 #[derive(Parser)]
@@ -42,6 +42,12 @@ enum Command {
         /// Only tests whose names contain this.
         filter: Option<String>,
     },
+    /// Try lvx on kernels of Debian's: that they take the packet program, and that it balances.
+    Kernels {
+        /// Series of kernels.
+        #[arg(default_values = kernels::SERIES)]
+        series: Vec<String>,
+    },
     /// Compare LVX' decisions with those of the real IPVS: recorded ones (replay), or a guest kernel's (live).
     #[command(disable_help_flag = true)]
     Oracle {
@@ -71,6 +77,7 @@ fn dispatch(Arguments { prepared, command }: Arguments) -> Result<()> {
         Command::Demo(options) => demo::run(options, prepared),
         Command::Lab { action } => lab::run(action, prepared),
         Command::Test { filter } => test::run(filter.as_deref(), prepared),
+        Command::Kernels { series } => kernels::run(&series, prepared),
         Command::Oracle { arguments } => oracle::run(&arguments, prepared),
         Command::Lint => lint::run(prepared),
     }

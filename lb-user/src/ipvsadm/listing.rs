@@ -135,6 +135,7 @@ fn service_name(id: ServiceId, numeric: bool, names: &dyn Names) -> String {
 /// Scheduler and flags of a service.
 fn scheduling(service: &Service) -> String {
     let mut out = service.scheduler.to_string();
+    // The parentheses are there even where the scheduler has no name for its flag.
     if !service.scheduler_flags.is_empty() {
         out.push_str(&format!(" ({})", service.scheduler_flags.names(service.scheduler)));
     }

@@ -22,6 +22,7 @@ fn service_rules(entry: &ServiceEntry, numeric: bool, names: &dyn Names) -> Stri
     if service.one_packet {
         out.push_str(" -o");
     }
+    // Where the scheduler has no name for its flag, ipvsadm saves what -R does not take.
     if !service.scheduler_flags.is_empty() {
         out.push_str(&format!(" -b {}", service.scheduler_flags.names(service.scheduler)));
     }

@@ -5,8 +5,9 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
+use lvx_agent::bpf;
+
 use crate::call;
-use crate::clock::Clock;
 use crate::frames::Wire;
 use crate::link::{self, Control};
 use crate::program;
@@ -39,13 +40,16 @@ pub struct Director {
     /// Interfaces of `home`.
     control: Control,
     wire: Option<Wire>,
+    /// For the far end, where the director is to run XDP programs.
+    pass: Option<OwnedFd>,
 }
 
 impl Director {
     /// No director yet; this process is in the guest's first namespace.
-    pub fn none() -> io::Result<Self> {
-        let home = File::open("/proc/self/ns/net")?.into();
-        Ok(Self { home, control: Control::new()?, wire: None })
+    /// Where it is to run XDP programs that send, `xdp` says so.
+    pub fn none(xdp: bool) -> io::Result<Self> {
+        let pass = if xdp { Some(bpf::pass_everything()?) } else { None };
+        Ok(Self { home: namespace()?, control: Control::new()?, wire: None, pass })
     }
 
     /// The director's link.
@@ -54,13 +58,11 @@ impl Director {
     }
 
     /// Removes the director and all that the kernel knew of it, and makes a new one.
-    pub fn replace(&mut self, clock: &mut Clock) -> io::Result<()> {
+    pub fn replace(&mut self) -> io::Result<()> {
         self.wire = None;
-        // SAFETY: the call takes no pointers.
-        let left = unsafe { libc::setns(self.home.as_raw_fd(), libc::CLONE_NEWNET) };
-        call::checked(left, "setns")?;
+        enter(&self.home)?;
         // The kernel removes a namespace that nobody is in, in its own time: its interfaces after all else.
-        until(clock, "the director before is not gone", || Ok(self.control.index(link::FAR)?.is_none()))?;
+        until("the director before is not gone", || Ok(self.control.index(link::FAR)?.is_none()))?;
         let outside = Wire::outside()?;
         // SAFETY: the call takes no pointers.
         call::checked(unsafe { libc::unshare(libc::CLONE_NEWNET) }, "unshare")?;
@@ -75,9 +77,26 @@ impl Director {
         self.control.set_flags(link::FAR, libc::IFF_UP | libc::IFF_NOARP)?;
         own.set_flags("lo", libc::IFF_UP)?;
         own.set_flags(link::NEAR, libc::IFF_UP)?;
-        self.wire = Some(Wire::new(outside, far, near)?);
+        let mut wire = Wire::new(outside, far, near)?;
+        if let Some(pass) = &self.pass {
+            let here = namespace()?;
+            enter(&self.home)?;
+            wire.hold(bpf::attach(pass.as_fd(), far)?);
+            enter(&here)?;
+        }
+        self.wire = Some(wire);
         Ok(())
     }
+}
+
+/// The current network namespace.
+fn namespace() -> io::Result<OwnedFd> {
+    File::open("/proc/self/ns/net").map(OwnedFd::from)
+}
+
+fn enter(namespace: &OwnedFd) -> io::Result<()> {
+    // SAFETY: the call takes no pointers.
+    call::checked(unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) }, "setns").map(drop)
 }
 
 /// Gives the director its addresses, routes, neighbours and sysctls.
@@ -90,8 +109,8 @@ pub fn configure(ip: &str, sysctls: &[(String, String)]) -> io::Result<()> {
 
 /// Waits until no IPv6 address is tentative: the kernel makes them valid in its own time, even without a check for
 /// duplicates.
-pub fn settle(clock: &mut Clock) -> io::Result<()> {
-    until(clock, "an IPv6 address stays tentative", || {
+pub fn settle() -> io::Result<()> {
+    until("an IPv6 address stays tentative", || {
         let addresses = fs::read_to_string("/proc/self/net/if_inet6")?;
         Ok(!addresses.lines().any(is_tentative))
     })
@@ -104,12 +123,12 @@ fn is_tentative(line: &str) -> bool {
 }
 
 /// Waits for the kernel.
-fn until(clock: &mut Clock, otherwise: &str, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+fn until(otherwise: &str, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
     for _ in 0..MOMENTS {
         if done()? {
             return Ok(());
         }
-        clock.sleep(MOMENT)?;
+        std::thread::sleep(MOMENT);
     }
     Err(io::Error::other(otherwise))
 }

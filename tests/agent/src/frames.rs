@@ -29,6 +29,7 @@ pub struct Wire {
     near: OwnedFd,
     sent: u64,
     buffer: Vec<u8>,
+    held: Option<OwnedFd>,
 }
 
 impl Wire {
@@ -46,7 +47,12 @@ impl Wire {
         call::bind(outside.as_fd(), &address(far, libc::ETH_P_ALL as u16))?;
         let inside = call::socket(libc::AF_PACKET, libc::SOCK_RAW, 0)?;
         call::bind(inside.as_fd(), &address(near, MARKER))?;
-        Ok(Self { far: outside, near: inside, sent: 0, buffer: vec![0; LONGEST] })
+        Ok(Self { far: outside, near: inside, sent: 0, buffer: vec![0; LONGEST], held: None })
+    }
+
+    /// Keeps what is to go with the link.
+    pub fn hold(&mut self, held: OwnedFd) {
+        self.held = Some(held);
     }
 
     /// Sends frames: what came out for each.

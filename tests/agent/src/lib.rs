@@ -1,5 +1,6 @@
 //! What a guest is asked to do and what it answers, and how both look on the line between host and guest.
 
+pub mod bpf;
 mod wire;
 
 use std::time::Duration;

@@ -17,12 +17,14 @@ const MOUNTS: [(&str, &str); 5] =
 /// The kernel modules of the image in an order in which they can be loaded, a path a line.
 const MODULES: &str = "/lib/modules/order";
 
-/// The lines between guest and host.
+/// The lines between guest and host, and what the kernel's command line says besides.
 pub struct Lines {
     /// Operations and outcomes.
     pub host: File,
     /// The clock's switch.
     pub clock: Clock,
+    /// Whether directors run XDP programs here.
+    pub xdp: bool,
 }
 
 /// Makes the guest ready: file systems, modules, sysctls of the whole kernel.
@@ -45,7 +47,7 @@ pub fn guest() -> io::Result<Lines> {
     };
     let host = option("agent_line").ok_or_else(|| io::Error::other("no agent_line on the kernel's command line"))?;
     let switch = option("agent_clock").map(|path| line(&path)).transpose()?;
-    Ok(Lines { host: line(&host)?, clock: Clock { switch } })
+    Ok(Lines { host: line(&host)?, clock: Clock { switch }, xdp: option("agent_xdp").is_some() })
 }
 
 /// What the agent says first: the release of the kernel, as if the host had asked for it.

@@ -48,16 +48,17 @@ pub struct IcmpError {
 }
 
 /// What the ICMP error says that is the answer to a packet: sent back by the way that the packet came, in the name of
-/// the address that the packet was for, and quoting at least the packet's IP header and the eight bytes behind.
+/// the address that the packet was for, and quoting as much of the packet as the kernel does: what fits into 576 bytes over
+/// IPv4, and into 1280 over IPv6. What is too big for the MTU is quoted with one hop less.
 ///
 /// # Errors
 /// What is wrong with the answer.
 pub fn icmp_error(packet: &[u8], answer: &[u8]) -> Result<IcmpError, String> {
     let demand = |holds: bool, what: &str| if holds { Ok(()) } else { Err(format!("{what}: {answer:02x?}")) };
-    let (network, source, destination, protocol, hop_limit) =
-        if is_ipv4(packet) { (20, 12..16, 16..20, 9, 8) } else { (40, 8..24, 24..40, 6, 7) };
-    let least = ETHERNET + network + 8 + network + 8;
-    demand(answer.len() >= least, "the answer is too short")?;
+    let (network, source, destination, protocol, hop_limit, most) =
+        if is_ipv4(packet) { (20, 12..16, 16..20, 9, 8, 576) } else { (40, 8..24, 24..40, 6, 7, 1280) };
+    let quoted = (ip_length(packet) as usize).min(most - network - 8);
+    demand(answer.len() == ETHERNET + network + 8 + quoted, "the length is wrong")?;
     demand(answer[..14] == [&packet[6..12], &packet[..6], &packet[12..14]].concat(), "the Ethernet header is wrong")?;
     let (asked, outer) = (&packet[ETHERNET..], &answer[ETHERNET..]);
     demand(outer[source.clone()] == asked[destination.clone()], "the source is not the VIP")?;
@@ -69,9 +70,10 @@ pub fn icmp_error(packet: &[u8], answer: &[u8]) -> Result<IcmpError, String> {
         demand(outer[0] == 0x45 && outer[1] == 0xc0 | asked[1] & 0x1e, "version, length or TOS is wrong")?;
     }
     demand(outer[protocol] == if is_ipv4(packet) { 1 } else { 58 }, "the protocol is not ICMP")?;
-    let quoted = &outer[network + 8..];
-    demand(asked.starts_with(quoted), "what is quoted is not the packet")?;
     super::verify(answer)?;
     let word = <[u8; 4]>::try_from(&outer[network + 4..network + 8]).map_err(|error| error.to_string())?;
-    Ok(IcmpError { kind: outer[network], code: outer[network + 1], mtu: u32::from_be_bytes(word) })
+    let error = IcmpError { kind: outer[network], code: outer[network + 1], mtu: u32::from_be_bytes(word) };
+    let asked = if error.mtu == 0 { packet.to_vec() } else { forwarded(packet, [0; 6], [0; 6]) };
+    demand(asked[ETHERNET..].starts_with(&outer[network + 8..]), "what is quoted is not the packet")?;
+    Ok(error)
 }

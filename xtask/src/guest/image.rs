@@ -75,21 +75,47 @@ pub(super) fn system(tree: &Path, agent: &Path) -> Result<Vec<u8>> {
 }
 
 /// The modules of a kernel that are `wanted`, with those that they need, to be unpacked over the system. `directory` is the
-/// kernel's directory of modules, with depmod's lists; its name is the kernel's release.
+/// kernel's directory of modules, with depmod's lists.
 pub(super) fn kernel_modules(directory: &Path, wanted: &[&str]) -> Result<Vec<u8>> {
-    let release = directory.file_name().context("no directory of modules")?.to_string_lossy().into_owned();
     let dependencies = fs::read_to_string(directory.join("modules.dep")).context("modules.dep")?;
     let order = modules::closure(&dependencies, wanted)?;
-    let mut archive = Archive::default();
-    let place = format!("lib/modules/{release}");
-    archive.directory(&place);
-    let mut paths = String::new();
-    for path in order {
-        let file = path.rsplit('/').next().unwrap_or(path);
-        archive.file(&format!("{place}/{file}"), &read(&directory.join(path))?);
-        paths += &format!("/{place}/{file}\n");
+    pack_modules(order.into_iter().map(|path| directory.join(path)))
+}
+
+/// The same for a kernel unpacked in `tree` without depmod's lists, and for modules that need no others.
+pub(super) fn modules_alone(tree: &Path, wanted: &[&str]) -> Result<Vec<u8>> {
+    let mut found = Vec::new();
+    let mut waiting = vec![tree.to_owned()];
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() && !path.is_symlink() {
+            for entry in fs::read_dir(&path)? {
+                waiting.push(entry?.path());
+            }
+        } else if path.to_str().is_some_and(|path| path.contains(".ko")) {
+            found.push(path);
+        }
     }
-    archive.file("lib/modules/order", paths.as_bytes());
+    let paths = wanted.iter().map(|name| {
+        let path = found.iter().find(|path| modules::name(&path.to_string_lossy()) == *name);
+        path.cloned().with_context(|| format!("the kernel has no module {name}"))
+    });
+    pack_modules(paths.collect::<Result<Vec<_>>>()?.into_iter())
+}
+
+/// Modules to be loaded in this order.
+fn pack_modules(paths: impl Iterator<Item = PathBuf>) -> Result<Vec<u8>> {
+    let mut archive = Archive::default();
+    let mut order = String::new();
+    for path in paths {
+        let name = modules::name(&path.to_string_lossy());
+        let content = match path.extension() {
+            Some(extension) if extension == "xz" => command::output(Command::new("xz").arg("-dc").arg(&path))?.stdout,
+            _ => read(&path)?,
+        };
+        archive.file(&format!("lib/modules/{name}.ko"), &content);
+        order += &format!("/lib/modules/{name}.ko\n");
+    }
+    archive.file("lib/modules/order", order.as_bytes());
     Ok(archive.finish())
 }
 

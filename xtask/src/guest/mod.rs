@@ -6,6 +6,7 @@
 
 mod cpio;
 mod image;
+mod machine;
 mod modules;
 mod packages;
 mod process;
@@ -18,6 +19,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 pub use lvx_agent::{Op, Outcome};
+pub use machine::Machine;
 pub use process::Guest;
 
 use crate::{command, workspace};
@@ -78,11 +80,7 @@ pub struct Files {
 /// # Errors
 /// A package cannot be had, or the agent does not compile.
 pub fn ensure() -> Result<Files> {
-    let top = workspace::target().join("guest");
-    fs::create_dir_all(&top).with_context(|| top.display().to_string())?;
-    let lock = File::create(top.join("lock"))?;
-    lock.lock().context("target/guest/lock")?;
-
+    let (top, _lock) = top()?;
     let start = Instant::now();
     let packages = top.join("packages");
     let tree = packages.join("tree");
@@ -104,6 +102,15 @@ pub fn ensure() -> Result<Files> {
         println!("setup: guest: {} (new, {:.1} s)", boot.display(), start.elapsed().as_secs_f64());
     }
     Ok(files)
+}
+
+/// The place of all that guests are made of, and the right to change it, as long as the file is kept.
+fn top() -> Result<(PathBuf, File)> {
+    let top = workspace::target().join("guest");
+    fs::create_dir_all(&top).with_context(|| top.display().to_string())?;
+    let lock = File::create(top.join("lock"))?;
+    lock.lock().context("target/guest/lock")?;
+    Ok((top, lock))
 }
 
 /// Builds our part, and puts all together.

@@ -32,8 +32,8 @@ fn visit<'a>(path: &'a str, needs: &HashMap<&'a str, &'a str>, seen: &mut HashSe
     order.push(path);
 }
 
-/// `kernel/net/ipv4/ip-vs_rr.ko.xz` is `ip_vs_rr`.
-fn name(path: &str) -> String {
+/// The name of the module in a file: `kernel/net/ipv4/ip-vs_rr.ko.xz` is `ip_vs_rr`.
+pub(super) fn name(path: &str) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);
     file.split('.').next().unwrap_or(file).replace('-', "_")
 }

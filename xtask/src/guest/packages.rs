@@ -35,19 +35,23 @@ impl Archive {
         fs::write(directory.join("sources.list"), sources.collect::<String>())?;
         fs::write(directory.join("status"), "")?;
         let archive = Self { directory: directory.to_owned() };
-        command::output(archive.apt().arg("update")).context("the lists of Debian's packages cannot be had")?;
+        command::output(archive.apt("apt-get").arg("update"))
+            .context("the lists of Debian's packages cannot be had")?;
         Ok(archive)
     }
 
     /// Downloads the newest versions of `packages`, and of those that they depend on, and unpacks them into `tree`.
     /// Returns the names of the packages' files, which name their versions.
     pub(super) fn unpack(&self, packages: &[&str], tree: &Path) -> Result<Vec<String>> {
-        let archives = self.directory.join("archives");
-        let mut install = self.apt();
+        let mut install = self.apt("apt-get");
         install.args(["install", "--yes", "--download-only", "--no-install-recommends"]).args(packages);
         command::output(&mut install).with_context(|| format!("{} cannot be downloaded", packages.join(", ")))?;
+        self.unpack_downloaded(tree)
+    }
+
+    fn unpack_downloaded(&self, tree: &Path) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&archives)? {
+        for entry in fs::read_dir(self.directory.join("archives"))? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "deb") {
                 command::output(Command::new("dpkg").arg("-x").arg(&path).arg(tree))?;
@@ -59,8 +63,23 @@ impl Archive {
         Ok(names)
     }
 
+    /// The names of packages that begin so.
+    pub(super) fn names(&self, beginning: &str) -> Result<Vec<String>> {
+        let listed = command::output(self.apt("apt-cache").args(["pkgnames", beginning]))?;
+        Ok(String::from_utf8(listed.stdout)?.lines().map(str::to_owned).collect())
+    }
+
+    /// Downloads the newest version of one package and unpacks it into `tree`.
+    pub(super) fn unpack_alone(&self, package: &str, tree: &Path) -> Result<()> {
+        let archives = self.directory.join("archives");
+        let mut download = self.apt("apt-get");
+        download.current_dir(&archives).args(["download", package]);
+        command::output(&mut download).with_context(|| format!("{package} cannot be downloaded"))?;
+        self.unpack_downloaded(tree).map(drop)
+    }
+
     /// apt with all its places in our directory, and a machine on which nothing is installed. It needs no root.
-    fn apt(&self) -> Command {
+    fn apt(&self, program: &str) -> Command {
         let place = |name: &str| self.directory.join(name).display().to_string();
         let options = [
             format!("Dir::Etc::SourceList={}", place("sources.list")),
@@ -78,7 +97,7 @@ impl Archive {
             "APT::Update::Error-Mode=any".to_owned(),
             "Debug::NoLocking=true".to_owned(),
         ];
-        let mut apt = Command::new("apt-get");
+        let mut apt = Command::new(program);
         apt.arg("--quiet=2").args(options.iter().flat_map(|option| ["-o", option.as_str()]));
         apt.env("LC_ALL", "C").env("DEBIAN_FRONTEND", "noninteractive");
         apt

@@ -12,7 +12,8 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result, anyhow, bail};
 use lvx_agent::{Answer, Op, Outcome, WINDOW, read_answer, write_request};
 
-use super::Files;
+use super::{Files, Machine};
+use crate::command;
 
 /// Memory of the guest. It takes of it what it needs.
 const MEMORY: &str = "mem=512M";
@@ -44,13 +45,22 @@ impl Guest {
     /// A download failed, this is not root, or the guest does not come up; the error has the end of its console.
     pub fn boot() -> Result<Self> {
         let files = super::ensure().context("the guest cannot be made")?;
-        Self::start(&files).context("the guest does not boot")
+        Self::start(user_mode_linux(&files)).context("the guest does not boot")
     }
 
-    fn start(files: &Files) -> Result<Self> {
+    /// Boots a guest in a machine of its own.
+    ///
+    /// # Errors
+    /// The guest does not come up; the error has the end of its console.
+    pub fn boot_in(machine: &Machine) -> Result<Self> {
+        Self::start(machine.command()).context("the guest does not boot")
+    }
+
+    fn start(mut command: Command) -> Result<Self> {
         let console = memory()?;
-        let mut command = user_mode_linux(files);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(console.try_clone()?);
+        // SAFETY: only system calls, of which each is safe between fork and exec.
+        unsafe { command.pre_exec(prepare) };
         let (stop, stopped) = mpsc::channel();
         let (started, start) = mpsc::channel();
         let keeper = std::thread::spawn(move || keep(&mut command, &started, &stopped));
@@ -132,7 +142,7 @@ fn keep(
     started: &mpsc::Sender<Result<(ChildStdin, ChildStdout)>>,
     stopped: &mpsc::Receiver<()>,
 ) {
-    let mut child = match command.spawn().context("unshare (package util-linux) does not start") {
+    let mut child = match command.spawn().with_context(|| command::words(command)) {
         Ok(child) => child,
         Err(error) => return started.send(Err(error)).unwrap_or_default(),
     };
@@ -160,8 +170,6 @@ fn user_mode_linux(files: &Files) -> Command {
     command.args(["agent_line=/dev/ttyS0", "agent_clock=/dev/ttyS1"]);
     // Without TMPDIR and its like the guest's memory is a nameless file in /dev/shm.
     command.env_clear().env("PATH", "/usr/bin:/bin").env("LD_PRELOAD", &files.clock);
-    // SAFETY: only system calls, of which each is safe between fork and exec.
-    unsafe { command.pre_exec(prepare) };
     command
 }
 

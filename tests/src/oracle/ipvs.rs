@@ -178,7 +178,7 @@ fn wheel(text: &str) -> Result<Wheel> {
 }
 
 /// How long commands and packets may take, besides short waits. Connections that were reset live for ten seconds.
-const PATIENCE: Duration = Duration::from_secs(4);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The same where it matters what expires when.
 const PATIENCE_TIMED: Duration = Duration::from_millis(1500);
@@ -187,7 +187,7 @@ const PATIENCE_TIMED: Duration = Duration::from_millis(1500);
 const TICKS: Duration = Duration::from_millis(50);
 
 /// How often a case is tried that takes longer.
-const TRIES: usize = 10;
+const TRIES: usize = 20;
 
 /// A wait after which it matters how late timers are.
 const LONG: Duration = Duration::from_secs(5);

@@ -101,9 +101,11 @@ impl Maker {
             Kind::DeleteService if self.count() => {
                 self.command(format!("-D {}", service.id));
                 (service.present, service.servers) = (false, Vec::new());
+                self.traffic.forget_ended();
             }
             Kind::Clear if self.count() => {
                 self.command("-C".to_owned());
+                self.traffic.forget_ended();
                 for service in &mut self.services {
                     (service.present, service.servers) = (false, Vec::new());
                 }
@@ -156,6 +158,7 @@ impl Maker {
 
     /// All marks go, or those of a service come again.
     fn change_rules(&mut self, service: &Service) {
+        self.traffic.forget_ended();
         if service.rules.is_empty() || self.rng.percent(50) {
             let program = if service.vip.is_ipv4() { "iptables" } else { "ip6tables" };
             self.actions.push(Action::command(format!("{program} -t mangle -F PREROUTING")));

@@ -23,6 +23,9 @@ const LISTINGS: [&str; 5] =
 /// The kernel adds its counters up every two seconds (`ip_vs_est.c: estimation_timer`), and shows what they were then.
 const COUNTED: Duration = Duration::from_millis(2200);
 
+/// Commands that a case starts with, at most; more come as one set of rules.
+const SINGLE: usize = 6;
+
 /// Commands in the middle of a case, at most: each is a process in the guest.
 const CHANGES: usize = 6;
 
@@ -82,7 +85,7 @@ impl Maker {
             }
             self.services.push(service);
         }
-        if self.rng.percent(60) {
+        if lines.len() > SINGLE || self.rng.percent(50) {
             let input = lines.iter().map(|line| format!("{line}\n")).collect();
             self.actions.push(Action::Command(Line { words: "ipvsadm -R".to_owned(), input }));
         } else {

@@ -17,6 +17,8 @@ const ODD: [&str; 12] = ["SF", "SR", "SA", "-", "FPU", "SFPRAU", "U", "P", "RA",
 #[derive(Debug, Default)]
 pub struct Traffic {
     flows: Vec<Flow>,
+    /// How many ports clients have used.
+    ports: u16,
 }
 
 #[derive(Clone, Debug)]
@@ -57,16 +59,29 @@ impl Traffic {
     /// The first packet of a connection to a service.
     pub fn open(&mut self, service: &Service, rng: &mut Rng) -> Sent {
         let ipv4 = service.vip.is_ipv4();
-        let number = self.flows.len();
-        let port = rng.weighted(&[(97, 1024 + number as u16), (1, 20), (2, 1024)]);
+        let port = if rng.percent(1) { 20 } else { self.next_port() };
         let source = SocketAddr::new(world::client(ipv4, rng.below(6)), port);
         let destination = SocketAddr::new(service.vip, rng.pick(&service.ports));
-        let flow = Flow { protocol: service.protocol, source, destination, phase: Phase::Opening };
-        let flags = rng.weighted(&[(90, "S"), (4, "A"), (2, "PA"), (4, "")]);
-        let flags = if flags.is_empty() { rng.pick(&ODD) } else { flags };
+        let odd = (rng.pick(&ODD), Phase::Reset);
+        let usual = [("S", Phase::Opening), ("A", Phase::Opening), ("PA", Phase::Opening)];
+        let (flags, phase) = rng.weighted(&[(90, usual[0]), (4, usual[1]), (2, usual[2]), (4, odd)]);
+        let flow = Flow { protocol: service.protocol, source, destination, phase };
         let sent = flow.sent(flags, 0);
         self.flows.push(flow);
         sent
+    }
+
+    /// Connections that may be over are heard of no more.
+    ///
+    /// Where their service is gone, a SYN for one makes the director's stack reset it, and IPVS takes that for a reply, so
+    /// that the entry lives on (docs/ipvs-differences.md: resets by its own stack).
+    pub fn forget_ended(&mut self) {
+        self.flows.retain(|flow| matches!(flow.phase, Phase::Opening | Phase::Open));
+    }
+
+    fn next_port(&mut self) -> u16 {
+        self.ports += 1;
+        1023 + self.ports
     }
 
     /// Another packet of a connection, most often of a recent one.
@@ -98,9 +113,11 @@ impl Traffic {
             ],
             Phase::Reset => &[(60, ("S", Phase::Opening)), (25, ("A", Phase::Reset)), (15, ("R", Phase::Reset))],
         };
-        let (flags, phase) = rng.weighted(next);
+        let (mut flags, mut phase) = rng.weighted(next);
+        if rng.percent(4) {
+            (flags, phase) = (rng.pick(&ODD), Phase::Reset);
+        }
         flow.phase = phase;
-        let flags = if rng.percent(4) { rng.pick(&ODD) } else { flags };
         let payload = if flags.contains('P') { rng.between(1, 600) } else { 0 };
         flow.sent(flags, payload as usize)
     }

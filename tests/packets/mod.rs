@@ -13,6 +13,7 @@ mod icmp;
 mod many;
 mod marks;
 mod persistence;
+mod quoted;
 mod random;
 mod reuse;
 mod servers;

@@ -34,6 +34,10 @@ pub mod maps {
     pub const SERVICES: &str = "SERVICES";
     /// Array of `u64` words: the pools ([`crate::schedule::pool`]).
     pub const POOLS: &str = "POOLS";
+    /// Array of [`crate::schedule::locality::Cell`].
+    pub const CELLS: &str = "CELLS";
+    /// Hash from [`crate::schedule::locality::EntryKey`] to the cell of an entry.
+    pub const ENTRY_KEYS: &str = "ENTRY_KEYS";
     /// Array of [`crate::real_server::RealServer`].
     pub const REALS: &str = "REALS";
     /// Array of [`crate::real_server::Counts`].

@@ -47,8 +47,10 @@ pub struct Service {
     pub mark: u32,
     /// Its port in network byte order, 0 for every port and for marks.
     pub port: u32,
+    /// The cell of its table ([`crate::schedule::locality`]), 0 for none.
+    pub table: u32,
     /// Unused, 0.
-    pub reserved: [u32; 6],
+    pub reserved: [u32; 5],
 }
 
 /// Bits of [`Service::flags`].

@@ -22,6 +22,7 @@ mod flows;
 mod forward;
 mod icmp;
 mod interfaces;
+mod locality;
 mod open;
 mod parse;
 mod pipeline;

@@ -120,7 +120,7 @@ fn choose(
     now: u64,
 ) -> Result<(u32, &'static RealServer, Option<Slot>), Reason> {
     if service.flags & flags::PERSISTENT == 0 {
-        let (real, server) = scheduled(service, packet, settings)?;
+        let (real, server) = scheduled(packet, service, settings, now)?;
         return Ok((real, server, None));
     }
     let key = template_key(packet, service);
@@ -128,7 +128,7 @@ fn choose(
     if let Some((slot, real, server)) = templates::find(&key, seed, settings, now) {
         return Ok((real, server, Some(slot)));
     }
-    let (real, server) = scheduled(service, packet, settings)?;
+    let (real, server) = scheduled(packet, service, settings, now)?;
     let template = templates::create(&key, seed, real, server, service.template_timeout, now);
     if template.is_none() {
         stats::count(Reason::TemplateTableFull);
@@ -137,8 +137,8 @@ fn choose(
 }
 
 #[inline(always)]
-fn scheduled(service: &Service, packet: &Packet, settings: &Settings) -> Result<Chosen, Reason> {
-    let real = schedule::pick(service, packet, settings).ok_or(Reason::NoRealServer)?;
+fn scheduled(packet: &Packet, service: &Service, settings: &Settings, now: u64) -> Result<Chosen, Reason> {
+    let real = schedule::pick(service, packet, settings, now).ok_or(Reason::NoRealServer)?;
     let server = reals::get(real).ok_or(Reason::Internal)?;
     Ok((real, server))
 }

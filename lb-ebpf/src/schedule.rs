@@ -5,6 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::helpers::generated::{bpf_get_prandom_u32, bpf_loop};
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
+use lb_common::address::Address;
 use lb_common::schedule::blocks::{self, BlockScan, Blocks, Summary};
 use lb_common::schedule::hash::{self, Buckets, PER_WORD, Probe};
 use lb_common::schedule::pool::{self, Cursor, HEADER_WORDS, Header};
@@ -15,16 +16,18 @@ use lb_common::settings::{Settings, flags as sysctl};
 
 use crate::flows::MMAPABLE;
 use crate::parse::Packet;
-use crate::{atomic, reals};
+use crate::{atomic, locality, reals};
 
 #[map]
 static POOLS: Array<u64> = Array::with_max_entries(1, MMAPABLE);
 
 /// The members of a service.
 #[derive(Clone, Copy)]
-struct Pool {
-    first: u32,
-    count: u32,
+pub struct Pool {
+    /// Its first word.
+    pub first: u32,
+    /// Number of members.
+    pub count: u32,
 }
 
 impl Pool {
@@ -87,16 +90,37 @@ const MANY: u32 = u32::MAX - 2;
 
 /// The real server for a new connection of a service; `None` if there is none.
 #[inline(always)]
-pub fn pick(service: &Service, packet: &Packet, settings: &Settings) -> Option<u32> {
+pub fn pick(service: &Service, packet: &Packet, settings: &Settings, now: u64) -> Option<u32> {
     let classic = settings.flags & sysctl::CLASSIC_OVERHEAD;
     let picked = match Kind::from_number(service.scheduler) {
         Kind::Sh | Kind::Dh | Kind::Mh => probe(service, packet),
         Kind::Twos => lvx_twos(service.pool, classic),
-        Kind::Rr | Kind::Wrr | Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf => {
-            scan(service, classic)
-        }
+        Kind::Lblc | Kind::Lblcr if service.table != 0 => near(service, &packet.key.virtual_address, classic, now),
+        Kind::Rr
+        | Kind::Wrr
+        | Kind::Lc
+        | Kind::Wlc
+        | Kind::Sed
+        | Kind::Nq
+        | Kind::Fo
+        | Kind::Ovf
+        | Kind::Lblc
+        | Kind::Lblcr => scan(service, classic),
     };
     if picked == NOBODY { None } else { Some(picked) }
+}
+
+/// The pick of a scheduler that remembers where a destination's packets went.
+#[inline(always)]
+fn near(service: &Service, destination: &Address, classic: u32, now: u64) -> u32 {
+    if let Some(real) = locality::recall(service, destination, now) {
+        return real;
+    }
+    let real = scan(service, classic);
+    if real != NOBODY {
+        locality::remember(service, destination, real, now);
+    }
+    real
 }
 
 /// The pick of a scheduler that looks at one member after the other.
@@ -173,8 +197,9 @@ extern "C" fn look_at_block(_index: u32, work: *mut c_void) -> i64 {
     1
 }
 
+/// The header of a pool.
 #[inline(always)]
-fn header(first: u32) -> Option<Header> {
+pub fn header(first: u32) -> Option<Header> {
     let weights = *POOLS.get(first.wrapping_add(1))?;
     let count = *POOLS.get(first.wrapping_add(2))?;
     Some(Header::from_words(weights, count))

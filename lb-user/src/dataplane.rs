@@ -10,7 +10,7 @@ use aya::programs::xdp::{XdpLinkId, XdpMode};
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader};
 use lb_common::reason::Reason;
-use lb_common::schedule::{Kind, hash};
+use lb_common::schedule::{Kind, hash, locality};
 use lb_common::sweep::Sweep;
 use lb_common::table::{self, WAYS};
 use lb_common::{maps, sweep};
@@ -57,6 +57,11 @@ impl Sizes {
         let hashed = self.services.saturating_mul(2 * hash::words(Kind::Sh));
         let maglev = self.services.min(512).saturating_add(1).saturating_mul(hash::words(Kind::Mh));
         members.saturating_add(hashed).saturating_add(maglev)
+    }
+
+    /// Cells of lblc's and lblcr's tables: one for each destination, and one for each of its servers with lblcr.
+    pub fn cells(&self) -> u32 {
+        self.connections.clamp(1024, locality::MOST_CELLS)
     }
 
     /// Real server slots: also for those that were removed and still have connections.
@@ -137,6 +142,8 @@ impl DataPlane {
             (maps::SERVICES, sizes.services),
             (maps::SERVICE_STATS, sizes.services * cpus),
             (maps::POOLS, sizes.pool_words()),
+            (maps::CELLS, sizes.cells()),
+            (maps::ENTRY_KEYS, sizes.cells() / 2),
             (maps::REALS, sizes.real_slots()),
             (maps::REAL_COUNTS, sizes.real_slots()),
             (maps::REAL_STATS, sizes.real_slots() * cpus),

@@ -10,6 +10,7 @@ mod forward;
 mod full;
 mod hash;
 mod icmp;
+mod locality;
 mod many;
 mod marks;
 mod persistence;

@@ -250,6 +250,13 @@ impl TestDirector {
         Fate::of(outcome.unwrap_or_else(|error| panic!("the program does not run: {error:#}")))
     }
 
+    /// Lets time pass for what schedulers remember, and for nothing else.
+    pub fn age_memory(&mut self, time: Duration) {
+        let director = self.director();
+        let hz = u64::from(director.tables().maps().hz());
+        time::age_memory(director, time.as_secs() * hz);
+    }
+
     /// Lets time pass.
     pub fn advance(&mut self, time: Duration) {
         let director = self.director.as_mut().expect("it is there until the end");

@@ -68,6 +68,7 @@ impl Clock {
         let started = *self.started.get_or_insert(kernel);
         let step = time.saturating_sub(kernel + self.added);
         self.added += step;
+        age_memory(director, step);
         let added = self.added;
         let maps = director.tables().maps_mut();
         maps.change_flows(FlowTable::Connections, &mut |flow| set_expiry(flow, Word(flow.word).expires() - step));
@@ -117,6 +118,13 @@ fn now(director: &mut Director) -> u64 {
 
 fn set_expiry(flow: &mut Flow, expires: u64) {
     flow.word = Word(flow.word).with_expires(expires).0;
+}
+
+/// Makes what schedulers remember older by so many jiffies.
+pub(crate) fn age_memory(director: &mut Director, jiffies: u64) {
+    if director.tables().has_tables() {
+        director.tables().maps_mut().age_entries(jiffies);
+    }
 }
 
 /// Ends every flow at once.

@@ -78,7 +78,6 @@ fn dispatch(Arguments { prepared, command }: Arguments) -> Result<()> {
         Command::Lab { action } => lab::run(action, prepared),
         Command::Test { filter } => test::run(filter.as_deref(), prepared),
         Command::Kernels { series } => kernels::run(&series, prepared),
-    },
         Command::Oracle { arguments } => oracle::run(&arguments, prepared),
         Command::Lint => lint::run(prepared),
     }

@@ -28,7 +28,17 @@ pub const fn buckets(kind: Kind) -> u32 {
     match kind {
         Kind::Sh | Kind::Dh => BUCKETS,
         Kind::Mh => SLOTS,
-        Kind::Rr | Kind::Wrr | Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf | Kind::Twos => 0,
+        Kind::Rr
+        | Kind::Wrr
+        | Kind::Lc
+        | Kind::Wlc
+        | Kind::Sed
+        | Kind::Nq
+        | Kind::Fo
+        | Kind::Ovf
+        | Kind::Twos
+        | Kind::Lblc
+        | Kind::Lblcr => 0,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The schedulers that keep the best of all members: lc, wlc, sed, nq, fo, ovf.
+//! The schedulers that keep the best of all members: lc, wlc, sed, nq, fo, ovf; lblc and lblcr where they go by no memory.
 
 use super::pool::Header;
 use super::{Candidate, HEAD, Kind, Members, Scan, Step};
@@ -32,7 +32,7 @@ impl Rule {
         let fo = Self { active: 0, inactive: 0, plus: 1, ..wlc };
         match kind {
             Kind::Lc => Self { weighted: 0, ..wlc },
-            Kind::Wlc => wlc,
+            Kind::Wlc | Kind::Lblc | Kind::Lblcr => wlc,
             Kind::Sed => sed,
             Kind::Nq => Self { patient: 0, ..sed },
             Kind::Ovf => Self { limited: u32::MAX, ..fo },
@@ -92,6 +92,12 @@ impl Best {
     #[inline(always)]
     pub(super) const fn gives_way_to(&self, later: &Self) -> bool {
         self.real == HEAD || self.cost * later.divisor > later.cost * self.divisor
+    }
+
+    /// Whether it costs more, as [`Self::gives_way_to`] compares.
+    #[inline(always)]
+    pub(super) const fn costs_more_than(&self, other: &Self) -> bool {
+        other.cost * self.divisor < self.cost * other.divisor
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod blocks;
 pub mod hash;
 mod least;
+pub mod locality;
 pub mod pool;
 mod round;
 #[cfg(test)]
@@ -46,6 +47,10 @@ pub enum Kind {
     Mh = 10,
     /// The better of two by lot (`ip_vs_twos.c`).
     Twos = 11,
+    /// Locality-based least connections (`ip_vs_lblc.c`).
+    Lblc = 12,
+    /// Locality-based least connections with replication (`ip_vs_lblcr.c`).
+    Lblcr = 13,
 }
 
 impl Kind {
@@ -64,6 +69,8 @@ impl Kind {
             9 => Self::Dh,
             10 => Self::Mh,
             11 => Self::Twos,
+            12 => Self::Lblc,
+            13 => Self::Lblcr,
             _ => Self::Rr,
         }
     }
@@ -152,7 +159,9 @@ impl Scan {
         match self.kind {
             Kind::Rr => self.round_robin(members),
             Kind::Wrr => self.weighted_round_robin(members),
-            Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf => self.best(members),
+            Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf | Kind::Lblc | Kind::Lblcr => {
+                self.best(members)
+            }
             // They are no scans.
             Kind::Sh | Kind::Dh | Kind::Mh | Kind::Twos => Step::Nobody,
         }

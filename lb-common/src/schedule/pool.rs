@@ -133,7 +133,9 @@ pub fn cursor_after(kind: Kind, cursor: Cursor, header: &Header, change: Change)
         | Kind::Sh
         | Kind::Dh
         | Kind::Mh
-        | Kind::Twos => Cursor { position: HEAD, weight: 0 },
+        | Kind::Twos
+        | Kind::Lblc
+        | Kind::Lblcr => Cursor { position: HEAD, weight: 0 },
     }
 }
 

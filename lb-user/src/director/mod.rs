@@ -271,6 +271,7 @@ impl Director {
         self.sweep_early(lot)?;
         self.tables.set_room(self.sizes[0].saturating_sub(self.live[0]));
         self.tables.tick();
+        self.tables.collect_tables(self.plane.now()?);
         match &mut self.journal {
             Some(journal) => Ok(journal.keep_safe(&self.model)?),
             None => Ok(()),

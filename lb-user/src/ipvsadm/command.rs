@@ -10,9 +10,6 @@ use super::service_words::Target;
 use crate::api::Request;
 use crate::model::{ForwardingMethod, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceId};
 
-/// Schedulers of IPVS that the model may lack.
-const IPVS_SCHEDULERS: [&str; 14] =
-    ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos"];
 /// Persistence engines of IPVS.
 const IPVS_ENGINES: [&str; 1] = ["sip"];
 
@@ -126,15 +123,8 @@ fn service(entry: &Entry) -> Result<Command, Failure> {
 /// The scheduler, if LVX has it with all that was asked for (as `ip_vs_add_service`: scheduler first, then engine).
 fn scheduler(entry: &Entry) -> Result<SchedulerKind, Failure> {
     let words = &entry.service;
-    let name = words.scheduler_name();
     let not_found = || Failure::Refused("Scheduler or persistence engine not found".to_owned());
-    let Ok(scheduler) = name.parse::<SchedulerKind>() else {
-        return Err(if IPVS_SCHEDULERS.contains(&name) {
-            Failure::not_built(format_args!("the scheduler `{name}'"))
-        } else {
-            not_found()
-        });
-    };
+    let scheduler = words.scheduler_name().parse::<SchedulerKind>().map_err(|()| not_found())?;
     let engine = words.engine.as_str();
     if IPVS_ENGINES.contains(&engine) {
         return Err(Failure::unlike_ipvs("has no persistence engines"));

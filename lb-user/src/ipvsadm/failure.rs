@@ -1,7 +1,5 @@
 //! How a command line fails, and with which exit status.
 
-use std::fmt::Display;
-
 /// Why a command line was not carried out. The variants are the ways in which `ipvsadm` gives up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -18,11 +16,6 @@ pub(super) enum Failure {
 }
 
 impl Failure {
-    /// What LVX lacks, in the words "LVX does not have ... yet".
-    pub(super) fn not_built(what: impl Display) -> Self {
-        Self::Refused(format!("LVX does not have {what} yet; nothing was changed"))
-    }
-
     /// What LVX does instead of what was asked for, in the words "LVX ...".
     pub(super) fn unlike_ipvs(instead: &str) -> Self {
         Self::Refused(format!("LVX {instead}; nothing was changed"))

@@ -116,6 +116,10 @@ pub enum SchedulerKind {
     Lc,
     /// Weighted least connections (the default of `ipvsadm`).
     Wlc,
+    /// Locality-based least connections.
+    Lblc,
+    /// Locality-based least connections with replication.
+    Lblcr,
     /// Shortest expected delay.
     Sed,
     /// Never queue.
@@ -136,11 +140,13 @@ pub enum SchedulerKind {
 
 impl SchedulerKind {
     /// Every scheduler, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Rr,
         Self::Wrr,
         Self::Lc,
         Self::Wlc,
+        Self::Lblc,
+        Self::Lblcr,
         Self::Sed,
         Self::Nq,
         Self::Fo,
@@ -158,6 +164,8 @@ impl SchedulerKind {
             Self::Wrr => "wrr",
             Self::Lc => "lc",
             Self::Wlc => "wlc",
+            Self::Lblc => "lblc",
+            Self::Lblcr => "lblcr",
             Self::Sed => "sed",
             Self::Nq => "nq",
             Self::Fo => "fo",
@@ -183,7 +191,9 @@ impl SchedulerKind {
             | Self::Fo
             | Self::Ovf
             | Self::Dh
-            | Self::Twos => &GENERAL_FLAGS,
+            | Self::Twos
+            | Self::Lblc
+            | Self::Lblcr => &GENERAL_FLAGS,
         }
     }
 }

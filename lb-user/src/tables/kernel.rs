@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use aya::Ebpf;
-use aya::maps::{HashMap, Map, MapData};
+use aya::maps::{HashMap, Map, MapData, MapError};
 use lb_common::flow::{Flow, Word};
 use lb_common::maps as names;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer, mac_word};
+use lb_common::schedule::locality::{Cell, EntryKey, words};
 use lb_common::service::{Service, ServiceKey, Traffic};
 use lb_common::settings::Settings;
 use lb_common::table::{self, Tags, WAYS, WAYS_PER_WORD};
@@ -35,6 +36,14 @@ struct Key(ServiceKey);
 // SAFETY: five words without padding (asserted in lb-common).
 unsafe impl aya::Pod for Key {}
 
+/// The key of an entry as aya takes it.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+struct Entry(EntryKey);
+
+// SAFETY: five words without padding (asserted in lb-common).
+unsafe impl aya::Pod for Entry {}
+
 /// The maps of the loaded program.
 pub struct KernelMaps {
     hz: u32,
@@ -50,6 +59,8 @@ pub struct KernelMaps {
     counts: Shared<Counts>,
     real_stats: Shared<Traffic>,
     marks: Shared<MarkNode>,
+    cells: Shared<Cell>,
+    entries: HashMap<MapData, Entry, u32>,
     connections: Flows,
     templates: Flows,
 }
@@ -81,6 +92,8 @@ impl KernelMaps {
             counts: shared(ebpf, names::REAL_COUNTS)?,
             real_stats: shared(ebpf, names::REAL_STATS)?,
             marks: shared(ebpf, names::MARKS)?,
+            cells: shared(ebpf, names::CELLS)?,
+            entries: HashMap::try_from(take(ebpf, names::ENTRY_KEYS)?)?,
             connections: Flows::open(ebpf, names::CONN_TAGS, names::CONNS, connections)?,
             templates: Flows::open(ebpf, names::TEMPLATE_TAGS, names::TEMPLATES, templates)?,
         })
@@ -107,6 +120,17 @@ impl KernelMaps {
             if Word(flow.word).is_live() {
                 change(&mut flow);
                 flows.flows.write(index, &flow);
+            }
+        }
+    }
+
+    /// Makes what lblc and lblcr remember older by so many jiffies: for tests that let time pass.
+    pub fn age_entries(&mut self, jiffies: u64) {
+        for index in 0..self.cells.len() {
+            if self.cells.word(index, words::NEXT) as u32 != 0 {
+                let mut cell = self.cells.read(index);
+                (cell.used, cell.changed) = (cell.used.saturating_sub(jiffies), cell.changed.saturating_sub(jiffies));
+                self.cells.write(index, &cell);
             }
         }
     }
@@ -209,6 +233,34 @@ impl Maps for KernelMaps {
 
     fn add_to_pool_word(&mut self, at: u32, value: u64) {
         self.pools.add_to_word(at, 0, value);
+    }
+
+    fn cells(&self) -> u32 {
+        self.cells.len()
+    }
+
+    fn cell(&self, index: u32) -> Cell {
+        self.cells.read(index)
+    }
+
+    fn set_cell(&mut self, index: u32, cell: &Cell) {
+        self.cells.write(index, cell);
+    }
+
+    fn set_cell_word(&mut self, index: u32, word: usize, value: u64) {
+        self.cells.set_word(index, word, value);
+    }
+
+    fn add_to_cell_word(&mut self, index: u32, word: usize, value: u64) {
+        self.cells.add_to_word(index, word, value);
+    }
+
+    fn swap_cell_word(&mut self, index: u32, word: usize, old: u64, new: u64) -> bool {
+        self.cells.swap_word(index, word, old, new)
+    }
+
+    fn forget_entry(&mut self, key: &EntryKey) -> bool {
+        matches!(self.entries.remove(&Entry(*key)), Ok(()) | Err(MapError::KeyNotFound))
     }
 
     fn set_settings(&mut self, settings: &Settings) {

@@ -5,6 +5,7 @@ use std::io;
 use lb_common::flow::Flow;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer};
+use lb_common::schedule::locality::{Cell, EntryKey};
 use lb_common::service::{Service, ServiceKey, Traffic};
 use lb_common::settings::Settings;
 
@@ -48,6 +49,20 @@ pub trait Maps {
     fn pool_word(&self, at: u32) -> u64;
     /// Adds to a word of the pools, wrapping.
     fn add_to_pool_word(&mut self, at: u32, value: u64);
+    /// Number of cells of lblc's and lblcr's tables.
+    fn cells(&self) -> u32;
+    /// Reads a cell.
+    fn cell(&self, index: u32) -> Cell;
+    /// Writes a cell that no packet knows.
+    fn set_cell(&mut self, index: u32, cell: &Cell);
+    /// Writes a word of a cell: one of [`lb_common::schedule::locality::words`].
+    fn set_cell_word(&mut self, index: u32, word: usize, value: u64);
+    /// Adds to a word of a cell, wrapping.
+    fn add_to_cell_word(&mut self, index: u32, word: usize, value: u64);
+    /// Writes a word of a cell if it still is `old`; tells whether it was.
+    fn swap_cell_word(&mut self, index: u32, word: usize, old: u64, new: u64) -> bool;
+    /// Removes the key of an entry; tells whether it is gone.
+    fn forget_entry(&mut self, key: &EntryKey) -> bool;
     /// Writes the settings.
     fn set_settings(&mut self, settings: &Settings);
     /// Writes mark nodes.

@@ -6,6 +6,7 @@ use std::io;
 use lb_common::flow::Flow;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer};
+use lb_common::schedule::locality::{Cell, EntryKey, words};
 use lb_common::service::{Service, ServiceKey, Traffic};
 use lb_common::settings::Settings;
 
@@ -26,8 +27,27 @@ pub struct MemoryMaps {
     pub counts: HashMap<u32, Counts>,
     /// Words of the pools.
     pub pools: HashMap<u32, u64>,
+    /// The cells of lblc's and lblcr's tables.
+    pub cells: HashMap<u32, Cell>,
+    /// Keys of entries.
+    pub entries: HashMap<EntryKey, u32>,
     /// The settings.
     pub settings: Settings,
+}
+
+/// Number of cells.
+const CELLS: u32 = 64;
+
+/// A word of a cell that the control plane changes.
+fn cell_word(cell: &mut Cell, word: usize, change: impl FnOnce(u64) -> u64) {
+    match word {
+        words::LIST => cell.list = change(cell.list),
+        words::NEXT => {
+            let value = change(u64::from(cell.table) | u64::from(cell.next) << u32::BITS);
+            (cell.table, cell.next) = (value as u32, (value >> u32::BITS) as u32);
+        }
+        other => unreachable!("the control plane changes no word {other} of a cell"),
+    }
 }
 
 impl Maps for MemoryMaps {
@@ -92,6 +112,40 @@ impl Maps for MemoryMaps {
         self.writes += 1;
         let word = self.pools.entry(at).or_default();
         *word = word.wrapping_add(value);
+    }
+
+    fn cells(&self) -> u32 {
+        CELLS
+    }
+
+    fn cell(&self, index: u32) -> Cell {
+        self.cells.get(&index).copied().unwrap_or_default()
+    }
+
+    fn set_cell(&mut self, index: u32, cell: &Cell) {
+        self.writes += 1;
+        self.cells.insert(index, *cell);
+    }
+
+    fn set_cell_word(&mut self, index: u32, word: usize, value: u64) {
+        self.writes += 1;
+        cell_word(self.cells.entry(index).or_default(), word, |_| value);
+    }
+
+    fn add_to_cell_word(&mut self, index: u32, word: usize, value: u64) {
+        self.writes += 1;
+        cell_word(self.cells.entry(index).or_default(), word, |old| old.wrapping_add(value));
+    }
+
+    fn swap_cell_word(&mut self, index: u32, word: usize, _old: u64, new: u64) -> bool {
+        self.set_cell_word(index, word, new);
+        true
+    }
+
+    fn forget_entry(&mut self, key: &EntryKey) -> bool {
+        self.writes += 1;
+        self.entries.remove(key);
+        true
     }
 
     fn set_settings(&mut self, settings: &Settings) {

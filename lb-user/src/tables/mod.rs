@@ -5,6 +5,7 @@
 
 mod arena;
 pub mod kernel;
+mod locality;
 pub mod maps;
 pub mod memory;
 mod servers;
@@ -13,7 +14,7 @@ pub mod shared;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use lb_common::marks::MarkNode;
@@ -68,6 +69,7 @@ impl<M: Maps> Tables<M> {
             served: [0; SERVED.len()],
             marks: Vec::new(),
         };
+        locality::format(&mut tables.maps);
         tables.set_timeouts(&Timeouts::default());
         tables.set_sysctls(&Sysctls::default());
         tables
@@ -188,7 +190,8 @@ impl<M: Maps> Tables<M> {
 
     /// Time passes: call about once a second.
     pub fn tick(&mut self) {
-        self.reals.collect(&mut self.maps);
+        let remembered = if self.reals.is_about_to_forget() { self.remembered() } else { HashSet::new() };
+        self.reals.collect(&mut self.maps, &remembered);
     }
 
     fn jiffies(&self, seconds: u32) -> u32 {

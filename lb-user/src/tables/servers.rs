@@ -1,6 +1,6 @@
 //! Slots of real servers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 use lb_common::real_server::{self, Counts, RealServer, flags, mac_word};
@@ -223,12 +223,19 @@ impl Reals {
         }
     }
 
-    /// Forgets removed servers that had no connections for long enough (`ip_vs_dest_trash_expire`).
-    pub(super) fn collect(&mut self, maps: &mut impl Maps) {
+    /// Whether the next [`Self::collect`] may forget a server.
+    pub(super) fn is_about_to_forget(&self) -> bool {
+        self.removed.values().any(|removed| removed.idle >= TRASH_PERIOD)
+    }
+
+    /// Forgets removed servers that had no connections for long enough (`ip_vs_dest_trash_expire`), and whose slots are
+    /// not among those `remembered` by a scheduler.
+    pub(super) fn collect(&mut self, maps: &mut impl Maps, remembered: &HashSet<u32>) {
         let (slots, by_address) = (&mut self.slots, &mut self.by_address);
         self.removed.retain(|id, removed| {
             let counts = maps.counts(removed.real);
-            removed.idle = if counts.active + counts.inactive + counts.persistent == 0 { removed.idle + 1 } else { 0 };
+            let idle = counts.active + counts.inactive + counts.persistent == 0 && !remembered.contains(&removed.real);
+            removed.idle = if idle { removed.idle + 1 } else { 0 };
             if removed.idle <= TRASH_PERIOD {
                 return true;
             }

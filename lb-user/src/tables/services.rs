@@ -10,6 +10,7 @@ use lb_common::schedule::pool::{self, Change, Cursor, Header};
 use lb_common::schedule::{HEAD, Kind, hash};
 use lb_common::service::{self, ServiceKey, Traffic};
 
+use super::locality::Table;
 use super::maps::Maps;
 use super::servers::{Address, Member, Path};
 use super::{RealId, Tables};
@@ -22,6 +23,8 @@ pub(super) struct Entry {
     index: u32,
     kind: Kind,
     words: service::Service,
+    /// lblc, lblcr: where destinations went before.
+    table: Option<Table>,
     pool: Run,
     /// What had passed when the counters were set to zero.
     zero: Traffic,
@@ -37,6 +40,21 @@ struct Run {
 }
 
 impl Entry {
+    /// Its scheduler.
+    pub(super) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its table.
+    pub(super) fn table(&self) -> Option<&Table> {
+        self.table.as_ref()
+    }
+
+    /// Its table, to collect it.
+    pub(super) fn table_mut(&mut self) -> Option<&mut Table> {
+        self.table.as_mut()
+    }
+
     /// Number of members.
     fn count(&self) -> u32 {
         u32::try_from(self.members.len()).unwrap_or(u32::MAX)
@@ -71,17 +89,23 @@ impl<M: Maps> Tables<M> {
         }
         let kind = kind(service.scheduler);
         let pool = self.write_pool(kind, &[], Cursor { position: HEAD, weight: 0 }, Change::Init)?;
+        let Ok(table) = self.open_table(kind) else {
+            self.pools.give(pool.first, pool.words);
+            return Err(full_of_tables());
+        };
         let Some(index) = self.free_services.take() else { return Err(full("services")) };
         let mut words = self.words(service);
         words.pool = pool.first;
+        words.table = table.as_ref().map_or(0, Table::cell);
         self.maps.set_service(index, &words);
         if let Err(error) = self.maps.set_key(&key(&service.id), Some(index)) {
             self.free_services.give(index);
             self.pools.give(pool.first, pool.words);
+            self.close_table(table);
             return Err(Refusal::Other(format!("cannot add the service: {error}")));
         }
         let zero = self.maps.service_traffic(index);
-        self.services.insert(service.id, Entry { index, kind, words, pool, zero, members: Vec::new() });
+        self.services.insert(service.id, Entry { index, kind, words, table, pool, zero, members: Vec::new() });
         self.count_served(&service.id, true);
         Ok(())
     }
@@ -94,13 +118,30 @@ impl<M: Maps> Tables<M> {
         let words = self.words(service);
         let entry = self.services.get_mut(&service.id).ok_or(Refusal::NoSuchService)?;
         let kind = kind(service.scheduler);
-        entry.words = service::Service { pool: entry.words.pool, ..words };
+        let before = entry.words;
         if kind == entry.kind {
+            entry.words = service::Service { pool: before.pool, table: before.table, ..words };
             self.maps.set_service(entry.index, &entry.words);
             return Ok(());
         }
         let members = entry.members.clone();
-        self.publish(service.id, kind, members, Change::Init)
+        let Ok(mut table) = self.open_table(kind) else { return Err(full_of_tables()) };
+        let cell = table.as_ref().map_or(0, Table::cell);
+        self.change(&service.id, service::Service { pool: before.pool, table: cell, ..words }, &mut table);
+        let published = self.publish(service.id, kind, members, Change::Init);
+        if published.is_err() {
+            self.change(&service.id, before, &mut table);
+        }
+        self.close_table(table);
+        published
+    }
+
+    /// What is to be written of a service, and its table; gives the old table.
+    fn change(&mut self, id: &ServiceId, words: service::Service, table: &mut Option<Table>) {
+        if let Some(entry) = self.services.get_mut(id) {
+            entry.words = words;
+            std::mem::swap(&mut entry.table, table);
+        }
     }
 
     /// Removes a service; its servers are removed as by [`Self::remove_server`].
@@ -124,6 +165,7 @@ impl<M: Maps> Tables<M> {
         self.pools.give(entry.pool.first, entry.pool.words);
         self.free_services.give(entry.index);
         self.flush_due |= self.sysctls.expire_nodest_conn;
+        self.close_table(entry.table);
         self.count_served(id, false);
         Ok(())
     }
@@ -309,7 +351,8 @@ impl<M: Maps> Tables<M> {
                 ServiceId::Address { .. } => 0,
             },
             port: u32::from(service.id.port().to_be()),
-            reserved: [0; 6],
+            table: 0,
+            reserved: [0; 5],
         }
     }
 }
@@ -318,12 +361,18 @@ fn full(what: &str) -> Refusal {
     Refusal::Full(format!("no room for more {what}; give `[sizes] {what}` a larger number and restart lvx"))
 }
 
+fn full_of_tables() -> Refusal {
+    Refusal::Full("no room for more tables of lblc and lblcr".to_owned())
+}
+
 fn kind(scheduler: SchedulerKind) -> Kind {
     match scheduler {
         SchedulerKind::Rr => Kind::Rr,
         SchedulerKind::Wrr => Kind::Wrr,
         SchedulerKind::Lc => Kind::Lc,
         SchedulerKind::Wlc => Kind::Wlc,
+        SchedulerKind::Lblc => Kind::Lblc,
+        SchedulerKind::Lblcr => Kind::Lblcr,
         SchedulerKind::Sed => Kind::Sed,
         SchedulerKind::Nq => Kind::Nq,
         SchedulerKind::Fo => Kind::Fo,

@@ -32,6 +32,8 @@ unsafe impl Plain for lb_common::flow::Flow {}
 // SAFETY: as above.
 unsafe impl Plain for lb_common::table::Tags {}
 // SAFETY: as above.
+unsafe impl Plain for lb_common::schedule::locality::Cell {}
+// SAFETY: as above.
 unsafe impl Plain for lb_common::marks::MarkNode {}
 
 /// An array map's elements.
@@ -102,6 +104,11 @@ impl<T: Plain> Shared<T> {
     /// Adds to one word of an element, wrapping.
     pub fn add_to_word(&self, index: u32, position: usize, value: u64) {
         self.words(index)[position].fetch_add(value, Ordering::AcqRel);
+    }
+
+    /// Writes one word of an element if it still is `old`; tells whether it was.
+    pub fn swap_word(&self, index: u32, position: usize, old: u64, new: u64) -> bool {
+        self.words(index)[position].compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Writes an element, word by word, the first word last: what reads it sees other words that are at least as new.

@@ -31,7 +31,7 @@ pub const fn blocks(count: u32) -> u32 {
 #[inline(always)]
 pub const fn help(kind: Kind) -> bool {
     match kind {
-        Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf => true,
+        Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf | Kind::Lblc | Kind::Lblcr => true,
         Kind::Rr | Kind::Wrr | Kind::Sh | Kind::Dh | Kind::Mh | Kind::Twos => false,
     }
 }

@@ -34,9 +34,17 @@ pub fn words(kind: Kind, members: &[Member]) -> Vec<u64> {
         Kind::Sh => in_turn(kind, members.iter().map(|member| member.weight.max(1))),
         Kind::Dh => in_turn(kind, members.iter().map(|_| 1)),
         Kind::Mh => maglev(members),
-        Kind::Rr | Kind::Wrr | Kind::Lc | Kind::Wlc | Kind::Sed | Kind::Nq | Kind::Fo | Kind::Ovf | Kind::Twos => {
-            Vec::new()
-        }
+        Kind::Rr
+        | Kind::Wrr
+        | Kind::Lc
+        | Kind::Wlc
+        | Kind::Sed
+        | Kind::Nq
+        | Kind::Fo
+        | Kind::Ovf
+        | Kind::Twos
+        | Kind::Lblc
+        | Kind::Lblcr => Vec::new(),
     };
     let word = |positions: &[u16]| positions.iter().rev().fold(0, |word, position| word << 16 | u64::from(*position));
     positions.chunks(PER_WORD as usize).map(word).collect()

@@ -60,7 +60,7 @@ const BAD_SERVICES: &[(&str, &str)] = &[
     ),
     (
         "udp = \"192.0.2.1:53\"\nscheduler = \"rrr\"",
-        "3: service.scheduler: \"rrr\" is not one of rr, wrr, lc, wlc, sed, nq, fo, ovf, sh, dh, mh, twos",
+        "3: service.scheduler: \"rrr\" is not one of rr, wrr, lc, wlc, lblc, lblcr, sed, nq, fo, ovf, sh, dh, mh, twos",
     ),
     (
         "mark = 8\nscheduler = \"sh\"\nscheduler_flags = [\"mh-port\"]",

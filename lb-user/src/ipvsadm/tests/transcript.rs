@@ -282,16 +282,6 @@ fn daemon_options_are_checked_first() {
 }
 
 #[test]
-fn what_lvx_does_not_have_is_refused_by_name() {
-    let not_built = |what: &str| format!("LVX does not have {what} yet; nothing was changed");
-    for (line, what) in
-        [("-A -t V:83 -s lblc", "the scheduler `lblc'"), ("-A -t V:83 -s lblcr", "the scheduler `lblcr'")]
-    {
-        refused(255, &[(line, &not_built(what))]);
-    }
-}
-
-#[test]
 fn what_lvx_does_otherwise_is_said() {
     let direct = "forwards by direct routing only (-g)";
     let no_daemon = "has no connection sync daemon";

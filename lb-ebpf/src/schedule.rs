@@ -95,7 +95,7 @@ pub fn pick(service: &Service, packet: &Packet, settings: &Settings, now: u64) -
     let picked = match Kind::from_number(service.scheduler) {
         Kind::Sh | Kind::Dh | Kind::Mh => probe(service, packet),
         Kind::Twos => lvx_twos(service.pool, classic),
-        Kind::Lblc | Kind::Lblcr if service.table != 0 => near(service, &packet.key.virtual_address, classic, now),
+        Kind::Lblc | Kind::Lblcr if service.table != 0 => near(service, destination(packet), classic, now),
         Kind::Rr
         | Kind::Wrr
         | Kind::Lc
@@ -108,6 +108,13 @@ pub fn pick(service: &Service, packet: &Packet, settings: &Settings, now: u64) -
         | Kind::Lblcr => scan(service, classic),
     };
     if picked == NOBODY { None } else { Some(picked) }
+}
+
+/// The destination that dh, lblc and lblcr go by. Of what an ICMP error quotes they take the destination all the same
+/// (`ip_vs_dh_schedule`, `ip_vs_lblc_schedule`): that is the client.
+#[inline(always)]
+fn destination(packet: &Packet) -> &Address {
+    if packet.is_about_flow() { &packet.key.client } else { &packet.key.virtual_address }
 }
 
 /// The pick of a scheduler that remembers where a destination's packets went.
@@ -238,9 +245,7 @@ struct ProbeWork {
 #[inline(always)]
 fn probe(service: &Service, packet: &Packet) -> u32 {
     let key = if service.scheduler == Kind::Dh as u32 {
-        // Of what an ICMP error quotes dh takes the destination all the same (`ip_vs_dh_schedule`): that is the client.
-        let address = if packet.is_about_flow() { &packet.key.client } else { &packet.key.virtual_address };
-        hash::key(address, 0)
+        hash::key(destination(packet), 0)
     } else {
         let port = if service.flags & flags::SCHEDULER_2 != 0 { packet.key.source_port() } else { 0 };
         hash::key(&packet.key.client, port)

@@ -429,6 +429,36 @@ fn with_schedule_icmp_dh_hashes_the_client() {
     }
 }
 
+/// So do lblc and lblcr: the client is remembered as if it were a destination. This is what the kernel did with these.
+#[test]
+fn with_schedule_icmp_lblc_and_lblcr_remember_the_client() {
+    for scheduler in ["lblc", "lblcr"] {
+        let mut director = with(&WEB_OF_THREE.replace("-s rr", &format!("-s {scheduler}")).replace("-g", "-g -w 9"));
+        scheduling(&mut director);
+        for (opens, client, server) in [
+            (true, "10.0.0.1:1024", C),
+            (false, "10.0.0.2:1024", B),
+            (true, "10.0.0.2:1025", C),
+            (false, "10.0.0.2:1026", B),
+            (false, "10.0.0.3:1024", A),
+            (false, "10.0.0.4:1024", A),
+            (false, "10.0.0.3:1025", A),
+            (false, "10.0.0.2:1027", B),
+            (true, "10.0.0.9:1024", C),
+            (false, "10.0.0.4:1025", A),
+        ] {
+            let sentence = format!("{scheduler}: {client}");
+            if opens {
+                let syn = Packet::tcp(client, VIP_WEB, "S").frame();
+                Expected::sent(WEB, server).opening().check(&mut director, &sentence, &syn);
+            } else {
+                let error = too_big(VIP_WEB, client).frame();
+                Expected::sent(WEB, server).opening_inactive().check(&mut director, &sentence, &error);
+            }
+        }
+    }
+}
+
 /// The mark is that of the error, which is an ICMP packet of a router.
 #[test]
 fn with_schedule_icmp_the_errors_own_mark_counts() {

@@ -110,13 +110,6 @@ pub fn pick(service: &Service, packet: &Packet, settings: &Settings, now: u64) -
     if picked == NOBODY { None } else { Some(picked) }
 }
 
-/// The destination that dh, lblc and lblcr go by. Of what an ICMP error quotes they take the destination all the same
-/// (`ip_vs_dh_schedule`, `ip_vs_lblc_schedule`): that is the client.
-#[inline(always)]
-fn destination(packet: &Packet) -> &Address {
-    if packet.is_about_flow() { &packet.key.client } else { &packet.key.virtual_address }
-}
-
 /// The pick of a scheduler that remembers where a destination's packets went.
 #[inline(always)]
 fn near(service: &Service, destination: &Address, classic: u32, now: u64) -> u32 {
@@ -239,6 +232,13 @@ struct ProbeWork {
     probe: Probe,
     members: Pool,
     picked: u32,
+}
+
+/// What dh, lblc and lblcr take for the destination. Of what an ICMP error quotes they take it all the same
+/// (`ip_vs_dh_schedule`, `ip_vs_lblc_schedule`), and that is the client.
+#[inline(always)]
+fn destination(packet: &Packet) -> &Address {
+    if packet.is_about_flow() { &packet.key.client } else { &packet.key.virtual_address }
 }
 
 /// The pick of a scheduler that hashes an address.

@@ -172,7 +172,7 @@ pub fn follow(
     }
     if is_reused(packet, slot.flow(), word, server, settings) {
         if slot.swap(word, word.with_expires(0)) {
-            packet.replaces = slot.index + 1;
+            packet.replaces = u64::from(slot.index) + 1;
         }
         return Ok(None);
     }
@@ -204,7 +204,7 @@ pub fn of_error(packet: &Packet, now: u64) -> Option<u32> {
 /// server was chosen for the new one: the kernel only sets its timer to fire (`ip_vs_conn_expire_now`).
 #[inline(always)]
 pub fn end_replaced(packet: &Packet, now: u64) {
-    let Some(index) = packet.replaces.checked_sub(1) else { return };
+    let Some(index) = packet.replaces.checked_sub(1).map(|index| index as u32) else { return };
     let Some(flow) = Connections::flow(index) else { return };
     let word = Slot { index, flow }.word();
     if word.is_live() && word.is_expired(now) {

@@ -38,9 +38,7 @@ pub struct Packet {
     /// Its firewall mark, if it is an ICMP error; those of others are asked for when they are needed.
     pub mark: u32,
     /// Number of the slot of the connection that this packet puts an end to, plus 1; else 0.
-    pub replaces: u32,
-    /// 0: as above.
-    pub reserved_too: u32,
+    pub replaces: u64,
 }
 
 const _: () = assert!(size_of::<Packet>() == 64);

@@ -184,9 +184,7 @@ impl<M: Maps> Tables<M> {
             return Err(full("real_servers"));
         };
         let mut members = entry.members.clone();
-        let last_weight = self.maps.real(real).last_weight;
-        let address = (server.address, server.port);
-        members.insert(0, Member { address, real, weight: server.weight, last_weight });
+        members.insert(0, Member::new(server, real));
         let kind = entry.kind;
         let published = self.publish(*id, kind, members, Change::Added);
         if published.is_err() {
@@ -201,10 +199,7 @@ impl<M: Maps> Tables<M> {
     /// There is no such server, or no room for the changed pool.
     pub fn edit_server(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
         let (position, mut members, kind) = self.member(id, &(server.address, server.port))?;
-        members[position].weight = server.weight;
-        if server.weight != 0 {
-            members[position].last_weight = server.weight;
-        }
+        members[position].set_weight(server.weight);
         let real = members[position].real;
         self.publish(*id, kind, members, Change::Edited)?;
         self.reals.edit(&mut self.maps, real, server);

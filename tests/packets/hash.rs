@@ -188,3 +188,49 @@ fn without_room_for_an_entry_the_hash_still_decides() {
         }
     }
 }
+
+/// Nor do thresholds move it, and a persistent client's network stays together, whatever the ports.
+#[test]
+fn without_room_for_an_entry_each_packet_of_a_flow_gets_the_same_answer() {
+    for scheduler in ["sh", "mh"] {
+        let mut director = TestDirector::new(Sizes { connections: 8, templates: 8, services: 2, real_servers: 8 });
+        change(&mut director, &format!("ipvsadm -A -t {VIP_WEB} -s {scheduler}\nipvsadm -A -u {VIP_DNS} -s rr"));
+        for real in [A, B, C] {
+            change(
+                &mut director,
+                &format!("ipvsadm -a -t {VIP_WEB} -r {real} -g\nipvsadm -a -u {VIP_DNS} -r {real} -g"),
+            );
+        }
+        for client in clients(200, 1024) {
+            director.receive(&Packet::udp(&client, VIP_DNS).frame());
+        }
+        let before = picks(&mut director, clients(40, 1024));
+        for real in [A, B, C] {
+            change(&mut director, &format!("ipvsadm -e -t {VIP_WEB} -r {real} -g -x 1"));
+        }
+        for flags in ["S", "A", "PA"] {
+            let packets = clients(40, 1024).map(|client| Packet::tcp(&client, VIP_WEB, flags));
+            let again: Vec<_> = packets.map(|packet| server(&mut director, &packet)).collect();
+            assert_eq!(again, before, "{scheduler} {flags}");
+        }
+        let network = "-p 60 -M 255.255.0.0";
+        change(&mut director, &format!("ipvsadm -E -t {VIP_WEB} -s {scheduler} -b {scheduler}-port {network}"));
+        let together = picks(&mut director, clients(40, 2048));
+        assert!(together[0].is_some() && together.iter().all(|server| *server == together[0]), "{scheduler}");
+    }
+}
+
+/// Where nobody can be picked that is found out by looking at the members, and with one that can it is found.
+#[test]
+fn a_fallback_finds_nobody_only_where_there_is_nobody() {
+    for scheduler in ["sh", "mh"] {
+        let mut director = with_three(&format!("{scheduler} -b {scheduler}-fallback"));
+        for (real, left) in [(A, 2), (B, 1), (C, 0)] {
+            change(&mut director, &format!("ipvsadm -e -t {VIP_WEB} -r {real} -g -w 0"));
+            let found: std::collections::BTreeSet<_> =
+                picks(&mut director, clients(40, 1024 + left)).into_iter().collect();
+            assert_eq!(found.contains(&None), left == 0, "{scheduler}: {found:?}");
+            assert_eq!(found.len(), usize::from(left.max(1)), "{scheduler}: {found:?}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use proptest::prelude::*;
 
 use super::table::{self, Member};
-use super::{BUCKETS, Buckets, EMPTY, PER_WORD, Probe, SLOTS, bucket, buckets, key, sip};
+use super::{BUCKETS, Buckets, EMPTY, Load, PER_WORD, Probe, SLOTS, bucket, buckets, key, sip};
 use crate::address::Address;
 use crate::schedule::pool::Header;
 use crate::schedule::{Candidate, Kind, Members};
@@ -49,8 +49,12 @@ impl Service {
     }
 
     fn pick(&self, key: u32, fallback: bool) -> Option<u32> {
+        self.pick_under(Load::Heeded, key, fallback)
+    }
+
+    fn pick_under(&self, load: Load, key: u32, fallback: bool) -> Option<u32> {
         let header = Header { max_weight: 0, divisor: 1, count: self.members.len() as u32, zero: 0 };
-        Probe::new(self.kind, key, fallback, &header).run(self)
+        Probe::new(self.kind, key, fallback, load, &header).run(self)
     }
 
     /// What the clients 10.1.0.1, .2, ... get.
@@ -110,6 +114,23 @@ fn destination_hashing_looks_at_no_weight_but_refuses_weight_0() {
     let keys = (0..=255).map(|last| key(&v4(10, 0, 0, last), 0));
     let (none, some): (Vec<_>, Vec<_>) = keys.map(|key| service.pick(key, false)).partition(Option::is_none);
     assert!(!none.is_empty() && some.iter().all(|picked| *picked != Some(3)));
+}
+
+#[test]
+fn an_overloaded_server_keeps_what_is_nowhere_kept() {
+    for kind in [Kind::Sh, Kind::Dh, Kind::Mh] {
+        let mut service = Service::new(kind, &[(1, 1), (1, 1)]);
+        let before = service.picks(20, false);
+        service.overloaded = vec![true, true];
+        assert_eq!(service.picks(20, true), "-".repeat(20));
+        for (client, before) in (1..).zip(before.chars()) {
+            let picked = service.pick_under(Load::Ignored, key(&v4(10, 1, 0, client), 0), false);
+            assert_eq!(picked, before.to_digit(10), "{kind:?} {client}");
+        }
+        service.members[0].weight = 0;
+        service.members[1].weight = 0;
+        assert_eq!(service.pick_under(Load::Ignored, 1, false), None);
+    }
 }
 
 #[test]

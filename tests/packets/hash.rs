@@ -201,11 +201,17 @@ fn without_room_for_an_entry_each_packet_of_a_flow_gets_the_same_answer() {
                 &format!("ipvsadm -a -t {VIP_WEB} -r {real} -g\nipvsadm -a -u {VIP_DNS} -r {real} -g"),
             );
         }
+        for client in clients(8, 500) {
+            for flags in ["S", "A"] {
+                director.receive(&Packet::tcp(&client, VIP_WEB, flags).frame());
+            }
+        }
         for client in clients(200, 1024) {
             director.receive(&Packet::udp(&client, VIP_DNS).frame());
         }
         let before = picks(&mut director, clients(40, 1024));
         for real in [A, B, C] {
+            // Each has a connection, and so more than it may have from now on.
             change(&mut director, &format!("ipvsadm -e -t {VIP_WEB} -r {real} -g -x 1"));
         }
         for flags in ["S", "A", "PA"] {
@@ -215,7 +221,8 @@ fn without_room_for_an_entry_each_packet_of_a_flow_gets_the_same_answer() {
         }
         let network = "-p 60 -M 255.255.0.0";
         change(&mut director, &format!("ipvsadm -E -t {VIP_WEB} -s {scheduler} -b {scheduler}-port {network}"));
-        let together = picks(&mut director, clients(40, 2048));
+        let ports = (2048..2068).flat_map(|port| clients(3, port));
+        let together = picks(&mut director, ports);
         assert!(together[0].is_some() && together.iter().all(|server| *server == together[0]), "{scheduler}");
     }
 }

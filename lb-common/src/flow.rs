@@ -53,10 +53,10 @@ pub const fn join_ports(source: u16, destination: u16) -> u32 {
     u32::from_ne_bytes([a, b, c, d])
 }
 
-/// A firewall mark as an address of the client's family: `htonl(mark)`, shown as 0.0.0.8.
+/// A firewall mark as an address of the client's family: `htonl(mark)` as the first word, shown as 0.0.0.8 or 0:8::.
 #[inline(always)]
 pub const fn mark_address(client: &Address, mark: u32) -> Address {
-    if client.is_v4() { Address::from_v4(mark.to_be()) } else { Address([0, 0, 0, mark.to_be()]) }
+    if client.is_v4() { Address::from_v4(mark.to_be()) } else { Address([mark.to_be(), 0, 0, 0]) }
 }
 
 /// A connection or a persistence template.

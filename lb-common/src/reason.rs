@@ -96,7 +96,7 @@ reasons! {
     Fragment = "fragment" => Disposition::Pass,
     /// The IPv6 packet has extension headers before TCP or UDP.
     ExtensionHeader = "extension_header" => Disposition::Pass,
-    /// An ICMP error; the director's own stack gets it.
+    /// An ICMP error that is about no connection; the director's own stack gets it.
     IcmpError = "icmp_error" => Disposition::Pass,
     /// A TCP packet to a service, without SYN and without a connection; the stack answers with a reset.
     NoConnection = "no_connection" => Disposition::Pass,

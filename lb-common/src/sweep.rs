@@ -64,7 +64,7 @@ pub const fn drops_idle(flow: Idle, now: u64, minute: u32, slot: u32, lot: u32) 
     if renewals == 0 || renewals > FEW {
         return false;
     }
-    mix(slot.wrapping_add(lot)) % renewals == 0
+    mix(slot.wrapping_add(lot)).is_multiple_of(renewals)
 }
 
 /// A number that looks random (the finisher of MurmurHash3).

@@ -1,6 +1,8 @@
 //! The ICMP and ICMPv6 errors that LVX sends in the place of a service: from the VIP, to the client, out of the
 //! interface that the packet came in by. What they say is in [`lb_common::icmp`].
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::generated::bpf_xdp_load_bytes;
 use aya_ebpf::macros::map;
@@ -80,36 +82,67 @@ fn may_send() -> bool {
     *count <= ANSWERS_PER_SECOND
 }
 
-/// The sum of `length` bytes at `offset`, as 32-bit words as they lie in memory, the last one filled up with zeros. Chunk by
-/// chunk by way of the stack, for the verifier follows no length that is not constant into a packet.
+/// The sum of `length` bytes at `offset`, as 32-bit words as they lie in memory, the last one filled up with zeros. Piece by
+/// piece by way of the stack: the verifier follows no length that is not constant into a packet.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn lvx_sum(ctx: *mut xdp_md, offset: u32, length: u32) -> u64 {
     let mut sum = 0u64;
-    let mut at = 0u32;
-    let mut left = icmp::MOST_V6.div_ceil(CHUNK) as u64;
+    let mut at = offset;
+    let mut rest = length;
+    let mut left = (icmp::MOST_V6 / CHUNK) as u64;
     while left != 0 {
         // Opaque, as in `flows::make_room`: for Linux 6.1.
         left = core::hint::black_box(left - 1);
-        if at >= length {
+        if rest < CHUNK as u32 {
             break;
         }
-        let mut words = [0u64; CHUNK / 8];
-        let rest = core::hint::black_box(length - at).min(CHUNK as u32).max(1);
-        // SAFETY: the context is valid, and the helper writes `rest` bytes of `words`, which are not fewer.
-        if unsafe { bpf_xdp_load_bytes(ctx, offset + at, words.as_mut_ptr().cast(), rest) } != 0 {
-            break;
-        }
+        let Some(words) = load::<[u64; CHUNK / 8]>(ctx, &mut at) else { return sum };
         for word in words {
             sum += (word & 0xffff_ffff) + (word >> 32);
         }
-        at += CHUNK as u32;
+        rest -= CHUNK as u32;
+    }
+    if rest & 16 != 0 {
+        let Some([a, b, c, d]) = load::<[u32; 4]>(ctx, &mut at) else { return sum };
+        sum += u64::from(a) + u64::from(b) + u64::from(c) + u64::from(d);
+    }
+    if rest & 8 != 0 {
+        let Some([a, b]) = load::<[u32; 2]>(ctx, &mut at) else { return sum };
+        sum += u64::from(a) + u64::from(b);
+    }
+    if rest & 4 != 0 {
+        let Some(word) = load::<u32>(ctx, &mut at) else { return sum };
+        sum += u64::from(word);
+    }
+    if rest & 2 != 0 {
+        let Some(half) = load::<u16>(ctx, &mut at) else { return sum };
+        sum += u64::from(half);
+    }
+    if rest & 1 != 0 {
+        let Some(byte) = load::<u8>(ctx, &mut at) else { return sum };
+        sum += u64::from(byte);
     }
     sum
 }
 
 /// Bytes that [`lvx_sum`] takes at a time.
 const CHUNK: usize = 32;
+
+/// The `T` at `at` of the frame, which moves behind it. Starting from a number that the verifier does not know, it is the same
+/// to it in each round of a loop.
+#[inline(always)]
+fn load<T: Copy>(ctx: *mut xdp_md, at: &mut u32) -> Option<T> {
+    let mut value = MaybeUninit::<T>::uninit();
+    let length = size_of::<T>() as u32;
+    // SAFETY: the context is valid, and the helper writes `length` bytes.
+    if unsafe { bpf_xdp_load_bytes(ctx, *at, value.as_mut_ptr().cast(), length) } != 0 {
+        return None;
+    }
+    *at += length;
+    // SAFETY: the helper wrote all of it; `T` is made of integers only.
+    Some(unsafe { value.assume_init() })
+}
 
 /// Sums the 16-bit words of `N` 32-bit words at `offset`, as they lie in memory.
 #[inline(always)]

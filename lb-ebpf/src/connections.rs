@@ -155,7 +155,7 @@ fn is_active(protocol: u32, state: u8) -> bool {
 /// The real server of the connection that a packet belongs to, after the packet's effect on it.
 #[inline(always)]
 pub fn follow(
-    packet: &Packet,
+    packet: &mut Packet,
     hash: u64,
     settings: &Settings,
     now: u64,
@@ -166,8 +166,14 @@ pub fn follow(
         Connections::expire(&slot, word, now);
         return Ok(None);
     };
-    if word.is_expired(now) || is_reused(packet, slot.flow(), word, server, settings) {
+    if word.is_expired(now) {
         Connections::expire(&slot, word, now);
+        return Ok(None);
+    }
+    if is_reused(packet, slot.flow(), word, server, settings) {
+        if slot.swap(word, word.with_expires(0)) {
+            packet.replaces = u64::from(slot.index) + 1;
+        }
         return Ok(None);
     }
     if !reals::is_available(server) {
@@ -192,6 +198,18 @@ pub fn of_error(packet: &Packet, now: u64) -> Option<u32> {
         return None;
     }
     Some(slot.flow().real)
+}
+
+/// Removes the connection that a packet replaces: it expired when the packet was looked at. Its server had it while a
+/// server was chosen for the new one: the kernel only sets its timer to fire (`ip_vs_conn_expire_now`).
+#[inline(always)]
+pub fn end_replaced(packet: &Packet, now: u64) {
+    let Some(index) = packet.replaces.checked_sub(1).map(|index| index as u32) else { return };
+    let Some(flow) = Connections::flow(index) else { return };
+    let word = Slot { index, flow }.word();
+    if word.is_live() && word.is_expired(now) {
+        lvx_expire_conn(index, word.0);
+    }
 }
 
 /// Whether a SYN starts another connection on the tuple of an old one (`is_new_conn_expected`, `ip_vs_in_hook`).

@@ -43,11 +43,13 @@ const REFUSED: u64 = 1 << 32;
 extern "C" fn lvx_open(packet: *const Packet, hash: u64, now: u64) -> u64 {
     // SAFETY: the only caller passes a reference; the verifier demands the check for null all the same.
     let Some(packet) = (unsafe { packet.as_ref() }) else { return REFUSED | Reason::Internal as u64 };
-    match open(packet, hash, now) {
+    let result = match open(packet, hash, now) {
         Ok(Some((real, _))) => u64::from(real),
         Ok(None) => NO_SERVICE,
         Err(reason) => REFUSED | reason as u64,
-    }
+    };
+    connections::end_replaced(packet, now);
+    result
 }
 
 #[inline(always)]

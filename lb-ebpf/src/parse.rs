@@ -37,9 +37,11 @@ pub struct Packet {
     pub reserved: u8,
     /// Its firewall mark, if it is an ICMP error; those of others are asked for when they are needed.
     pub mark: u32,
+    /// Number of the slot of the connection that this packet puts an end to, plus 1; else 0.
+    pub replaces: u64,
 }
 
-const _: () = assert!(size_of::<Packet>() == 56);
+const _: () = assert!(size_of::<Packet>() == 64);
 
 impl Packet {
     /// Whether it is an ICMP error about a flow.

@@ -97,7 +97,7 @@ pub fn pick(service: &Service, packet: &Packet, settings: &Settings, now: u64) -
             probe(service, packet, &packet.key.client, packet.key.source_port(), Load::Heeded)
         }
         Kind::Twos => lvx_twos(service.pool, classic),
-        Kind::Lblc | Kind::Lblcr if service.table != 0 => near(service, &packet.key.virtual_address, classic, now),
+        Kind::Lblc | Kind::Lblcr if service.table != 0 => near(service, destination(packet), classic, now),
         Kind::Rr
         | Kind::Wrr
         | Kind::Lc
@@ -236,13 +236,18 @@ struct ProbeWork {
     picked: u32,
 }
 
+/// What dh, lblc and lblcr take for the destination. Of what an ICMP error quotes they take it all the same
+/// (`ip_vs_dh_schedule`, `ip_vs_lblc_schedule`), and that is the client.
+#[inline(always)]
+fn destination(packet: &Packet) -> &Address {
+    if packet.is_about_flow() { &packet.key.client } else { &packet.key.virtual_address }
+}
+
 /// The pick of a scheduler that hashes an address; `client` and `port` are the client's as far as they count.
 #[inline(always)]
 fn probe(service: &Service, packet: &Packet, client: &Address, port: u16, load: Load) -> u32 {
     let key = if service.scheduler == Kind::Dh as u32 {
-        // Of what an ICMP error quotes dh takes the destination all the same (`ip_vs_dh_schedule`): that is the client.
-        let address = if packet.is_about_flow() { client } else { &packet.key.virtual_address };
-        hash::key(address, 0)
+        hash::key(destination(packet), 0)
     } else {
         hash::key(client, if service.flags & flags::SCHEDULER_2 != 0 { port } else { 0 })
     };

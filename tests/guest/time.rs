@@ -50,6 +50,33 @@ fn an_hour_passes_in_a_moment_and_every_timer_in_its_place() -> Result<()> {
     Ok(())
 }
 
+/// The guest's time, in seconds since it booted.
+fn uptime(guest: &mut Guest) -> Result<f64> {
+    let words = vec!["cat".to_owned(), "/proc/uptime".to_owned()];
+    match guest.run(&[Op::Run { words, stdin: String::new() }])?.pop() {
+        Some(Outcome::Ran { status: 0, stdout, .. }) => Ok(stdout.split(' ').next().unwrap_or_default().parse()?),
+        other => anyhow::bail!("{other:?}"),
+    }
+}
+
+#[test]
+fn time_passes_as_the_guest_waits_and_hardly_else() -> Result<()> {
+    let mut guest = Guest::boot()?;
+    let (mut before, start) = (uptime(&mut guest)?, Instant::now());
+    std::thread::sleep(Duration::from_secs(1));
+    let passed = uptime(&mut guest)? - before;
+    assert!(passed < start.elapsed().as_secs_f64() / 4.0, "{passed} s while it was left alone for one");
+
+    // A program may wait as well.
+    before = uptime(&mut guest)?;
+    let words = vec!["sleep".to_owned(), "5".to_owned()];
+    guest.run(&[Op::Run { words, stdin: String::new() }])?;
+    sleep(&mut guest, 10)?;
+    let passed = uptime(&mut guest)? - before;
+    assert!((14.9..16.0).contains(&passed), "{passed} s, not 15");
+    Ok(())
+}
+
 #[test]
 fn counters_are_exact_after_two_rounds_of_the_estimator() -> Result<()> {
     let mut guest = Guest::boot()?;

@@ -133,6 +133,24 @@ fn a_template_that_nobody_confirmed_goes_with_its_last_connection() {
     }
 }
 
+/// In the same second, not when it is drawn itself.
+#[test]
+fn a_template_goes_at_once_with_its_last_connection() {
+    let mut director = with(&WEB_OF_THREE.replace("-s rr", "-s rr -p 300"));
+    for client in 1..=8 {
+        director.receive(&Packet::tcp(&format!("10.0.0.{client}:1001"), VIP_WEB, "S").frame());
+    }
+    for _ in 0..OFTEN {
+        let (connections, templates) = (rows(&mut director, ":1001 ").len(), rows(&mut director, ":0 ").len());
+        assert_eq!(connections, templates);
+        if connections == 0 {
+            return;
+        }
+        drop_entries(&mut director, 1);
+    }
+    panic!("some are never dropped");
+}
+
 /// That the counts are right is asked when a test's director is emptied.
 #[test]
 fn a_client_that_was_dropped_is_scheduled_anew() {

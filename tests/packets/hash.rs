@@ -142,7 +142,15 @@ fn a_thousand_servers_of_one_service_are_all_found() {
             // 2,048 clients in 256 buckets, in 1,024 slots, or by lot: with overwhelming likelihood.
             SchedulerKind::Sh => 200,
             SchedulerKind::Mh | SchedulerKind::Twos => 700,
-            _ => 1024,
+            SchedulerKind::Rr
+            | SchedulerKind::Wrr
+            | SchedulerKind::Lc
+            | SchedulerKind::Wlc
+            | SchedulerKind::Lblc
+            | SchedulerKind::Lblcr
+            | SchedulerKind::Sed
+            | SchedulerKind::Nq
+            | SchedulerKind::Ovf => 1024,
         };
         assert!(found.len() >= least, "{scheduler}: {} servers", found.len());
     }

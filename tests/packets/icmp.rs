@@ -429,6 +429,24 @@ fn with_schedule_icmp_dh_hashes_the_client() {
     }
 }
 
+/// lblc and lblcr do the same: each client gets an entry of its own, as if it were a destination.
+#[test]
+fn with_schedule_icmp_lblc_and_lblcr_remember_the_client() {
+    for scheduler in ["-s lblc", "-s lblcr"] {
+        let mut director = with(&WEB_OF_THREE.replace("-s rr", scheduler));
+        scheduling(&mut director);
+        for (host, of_syn, of_error) in [(1, C, B), (2, C, A), (3, B, A), (4, B, A)] {
+            let client = |port| format!("10.0.0.{host}:{port}");
+            let syn = Packet::tcp(&client(1024), VIP_WEB, "S").frame();
+            Expected::sent(WEB, of_syn).opening().check(&mut director, &client(1024), &syn);
+            for port in [1030, 1031] {
+                let packet = too_big(VIP_WEB, &client(port)).frame();
+                Expected::sent(WEB, of_error).opening_inactive().check(&mut director, &client(port), &packet);
+            }
+        }
+    }
+}
+
 /// The mark is that of the error, which is an ICMP packet of a router.
 #[test]
 fn with_schedule_icmp_the_errors_own_mark_counts() {

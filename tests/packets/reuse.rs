@@ -1,5 +1,6 @@
 //! A SYN on the tuple of an old connection (case 11): `conn_reuse_mode` and the connection's state decide.
 
+use lb_common::reason::Reason;
 use lb_user::model::Sysctls;
 use lvx_tests::director::TestDirector;
 use lvx_tests::frame::Packet;
@@ -88,4 +89,17 @@ fn with_expire_nodest_conn_a_syn_leaves_a_quiesced_server() {
             expected.check(&mut director, &format!("expire_nodest_conn {nodest}, {state}"), &packet("S").frame());
         }
     }
+}
+
+/// `ip_vs_conn_expire_now` only sets a timer, so the old connection still counts while a server is chosen.
+#[test]
+fn the_old_connection_counts_until_the_new_one_has_its_server() {
+    let mut director = in_state(&WEB_OF_THREE.replace("-s rr", "-s wlc"), 1, &["S", "A", "R"], "CLOSE");
+    let old = format!("{WEB} > {C}");
+    Expected::sent(WEB, B).opening().moving(&old, "inactive", -1).check(&mut director, "wlc", &packet("S").frame());
+
+    let one = "ipvsadm -A -t 172.16.100.1:80 -s rr\nipvsadm -a -t 172.16.100.1:80 -r 172.16.100.10 -g -x 1";
+    let mut director = in_state(one, 1, &["S", "A", "R"], "CLOSE");
+    let refused = Expected::answered(3, 3, Reason::NoRealServer).moving(&format!("{WEB} > {A}"), "inactive", -1);
+    refused.check(&mut director, "a full server", &packet("S").frame());
 }

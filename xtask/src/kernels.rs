@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::guest::{Guest, Machine, Op, Outcome};
-use crate::{build, workspace};
+use crate::{build, wait, workspace};
 
 /// The oldest series that LVX runs on, and the long-term ones since.
 pub const SERIES: [&str; 3] = ["6.1", "6.12", "6.18"];
@@ -23,8 +23,8 @@ neigh add 172.16.100.12 lladdr 02:00:00:00:00:0c dev eth0 nud permanent
 /// Where the daemon writes its log, in the guest.
 const LOG: &str = "/run/lvx.log";
 
-/// How many seconds the daemon may take in the guest, which is a slow machine.
-const PATIENCE: u32 = 240;
+/// How long the daemon may take for something in the guest, which is a slow machine.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The last bytes of the real servers' addresses, and their weights.
 const SERVERS: [(u8, u32); 3] = [(10, 1), (11, 2), (12, 3)];
@@ -67,39 +67,49 @@ fn attempt(series: &str) -> Result<String> {
     start_daemon(&mut guest)?;
     let loading = loading.elapsed().as_secs_f64();
     let verified = must(&mut guest, &["sh", "-c", "cat /proc/[0-9]*/fdinfo/* 2>/run/gone | grep verified_insns"])?;
-    for (port, (scheduler, shares)) in (80..).zip(SHARES) {
-        let vip = format!("172.16.100.1:{port}");
-        ipvsadm(&mut guest, &format!("-A -t {vip} -s {scheduler}"))?;
-        for (server, weight) in SERVERS {
-            ipvsadm(&mut guest, &format!("-a -t {vip} -r 172.16.100.{server} -g -w {weight}"))?;
-        }
-        let sent = sent_to(&mut guest, port)?;
-        let seen = SERVERS.map(|(server, _)| sent.iter().filter(|to| **to == server).count());
-        ensure!(seen == shares, "{scheduler}: the servers get {seen:?} of {CLIENTS} clients, not {shares:?}");
+    if let Err(error) = balance(&mut guest) {
+        let status = lvx(&mut guest, "status").unwrap_or_default();
+        return Err(error.context(status));
     }
     let instructions: Vec<u64> = verified.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let largest = instructions.iter().max().context("no program says how many instructions were verified")?;
     Ok(format!("{}: loaded in {loading:.1} s, {largest} instructions verified", guest.kernel()))
 }
 
+/// Sets services, sends clients' first packets, and checks who gets them.
+fn balance(guest: &mut Guest) -> Result<()> {
+    for (port, (scheduler, shares)) in (80..).zip(SHARES) {
+        let vip = format!("172.16.100.1:{port}");
+        lvx(guest, &format!("ipvsadm -A -t {vip} -s {scheduler}"))?;
+        for (server, weight) in SERVERS {
+            lvx(guest, &format!("ipvsadm -a -t {vip} -r 172.16.100.{server} -g -w {weight}"))?;
+        }
+        // The daemon learns the servers' MAC addresses in its own time.
+        let known = || Ok(!lvx(guest, "status")?.contains("UNREACHABLE"));
+        wait::until("a MAC address of a permanent neighbour", PATIENCE, known)?;
+        let sent = sent_to(guest, port)?;
+        let seen = SERVERS.map(|(server, _)| sent.iter().filter(|to| **to == server).count());
+        ensure!(seen == shares, "{scheduler}: the servers get {seen:?} of {CLIENTS} clients, not {shares:?}");
+    }
+    Ok(())
+}
+
 /// Starts `lvx run` and waits until it balances.
 fn start_daemon(guest: &mut Guest) -> Result<()> {
     let lvx = Machine::program().join(" ");
-    must(guest, &["sh", "-c", &format!("({lvx} run --interface eth0; echo ended) >{LOG} 2>&1 </dev/null &")])?;
-    for _ in 0..PATIENCE {
+    must(guest, &["sh", "-c", &format!("exec >{LOG} 2>&1; ({lvx} run --interface eth0; echo ended) </dev/null &")])?;
+    let balances = || {
         let log = must(guest, &["cat", LOG])?;
-        if log.contains("balancing") {
-            return Ok(());
-        }
         ensure!(!log.contains("ended"), "lvx does not start:\n{log}");
-        guest.run(&[Op::Sleep { time: Duration::from_secs(1) }])?;
-    }
-    bail!("lvx is not ready after {PATIENCE} s:\n{}", must(guest, &["cat", LOG])?)
+        Ok(log.contains("balancing"))
+    };
+    wait::until("lvx is ready in the guest", PATIENCE, balances).map(drop)
 }
 
-fn ipvsadm(guest: &mut Guest, arguments: &str) -> Result<String> {
+/// A command of lvx that must succeed: what it printed.
+fn lvx(guest: &mut Guest, arguments: &str) -> Result<String> {
     let lvx = Machine::program();
-    let words: Vec<&str> = lvx.iter().map(String::as_str).chain(["ipvsadm"]).chain(arguments.split(' ')).collect();
+    let words: Vec<&str> = lvx.iter().map(String::as_str).chain(arguments.split(' ')).collect();
     must(guest, &words)
 }
 

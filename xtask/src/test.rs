@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::{build, command, privilege, workspace};
+use crate::{build, command, guest, privilege, workspace};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub fn run(filter: Option<&str>, prepared: bool) -> Result<()> {
     if !prepared {
         stage("build lvx", build::run)?;
     }
+    // Made by the user, as all that is built; tests that need it would make it as root.
+    stage("guest", guest::ensure)?;
     let mut unit = workspace::cargo();
     unit.args(["test", "--no-fail-fast", "--workspace", "--lib", "--bins"]).args(filter);
     let mut integration = workspace::cargo();

@@ -8,7 +8,7 @@
 use crate::address::Address;
 
 use super::least::{Best, Rule};
-use super::{Candidate, HEAD, Kind};
+use super::{Candidate, HEAD, Kind, hash};
 
 /// Most cells: there is one for each table, entry, and server in a set.
 pub const MOST_CELLS: u32 = 131_072;
@@ -24,9 +24,7 @@ pub const BUCKETS: u32 = 1024;
 
 /// Which chain an address is in (`ip_vs_lblc_hashkey`, `hash_32`).
 pub const fn bucket(address: &Address) -> u32 {
-    let Address([a, b, c, d]) = *address;
-    let folded = if address.is_v4() { d } else { a ^ b ^ c ^ d };
-    u32::from_be(folded).wrapping_mul(0x61c8_8647) >> (u32::BITS - BUCKETS.ilog2())
+    hash::key(address, 0).wrapping_mul(0x61c8_8647) >> (u32::BITS - BUCKETS.ilog2())
 }
 
 /// Whether a scheduler has a table.

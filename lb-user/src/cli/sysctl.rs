@@ -62,9 +62,12 @@ impl Arguments {
     pub(super) fn run(&self) -> Result<String> {
         let words = self.words.iter().map(|text| Word::parse(text, self.write)).collect::<Result<Vec<_>>>()?;
         let mut client = Client::new(&self.socket);
-        let mut ask = |request: &Request| match client.ask_in_words(request).map_err(anyhow::Error::msg)? {
-            Response::Refused { refusal } => bail!("{refusal}"),
-            response => Ok(response),
+        let mut ask = |request: &Request| {
+            let response = client.ask_in_words(request).map_err(anyhow::Error::msg)?;
+            if let Response::Refused { refusal } = &response {
+                bail!("{refusal}");
+            }
+            Ok(response)
         };
         let set = words.iter().filter_map(|word| Some((word.sysctl.name.to_owned(), word.value?)));
         let values: BTreeMap<_, _> = set.collect();

@@ -241,3 +241,75 @@ fn limits(settings: &Settings, kind: Kind, hz: u32) -> Limits {
     let ever = if kind == Kind::Lblcr { settings.lblcr_expiration } else { settings.lblc_expiration };
     Limits { crowded: u64::from(ENTRY_TIMEOUT) * u64::from(hz), ever: ever.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::memory::MemoryMaps;
+
+    const LIMITS: Limits = Limits { crowded: 360, ever: 86_400 };
+
+    /// So many entries, each chain's one after the other.
+    fn entries(count: u32, idle: impl Fn(u32) -> u64) -> Vec<Entry> {
+        (0..count).map(|cell| Entry { cell, bucket: cell % BUCKETS, idle: idle(cell) }).collect()
+    }
+
+    #[test]
+    fn a_table_is_collected_each_minute() {
+        let mut table = Table::new(1);
+        let due: Vec<usize> = (1..=180).filter(|_| table.is_due()).collect();
+        assert_eq!(due, [60, 120, 180]);
+    }
+
+    #[test]
+    fn a_small_table_is_collected_each_half_hour_by_the_expiration() {
+        let mut table = Table::new(1);
+        let old = entries(3, |cell| 86_399 + u64::from(cell));
+        for _ in 1..30 {
+            assert_eq!(table.collect(&old, LIMITS), [0u32; 0]);
+        }
+        assert_eq!(table.collect(&old, LIMITS), [1, 2]);
+        assert_eq!(table.collect(&old, LIMITS), [0u32; 0]);
+    }
+
+    /// `goal` is four thirds of what is too much, and a chain is collected as a whole.
+    #[test]
+    fn a_crowded_table_loses_idle_entries_chain_by_chain() {
+        let mut table = Table::new(1);
+        let crowd = entries(MAX_SIZE + 30, |cell| if cell % 2 == 0 { 360 } else { 359 });
+        let removed = table.collect(&crowd, LIMITS);
+        // Chains of odd numbers have no idle entries; each of the others has 16, some 17: three of them have 40.
+        let chains: HashSet<u32> = removed.iter().map(|cell| cell % BUCKETS).collect();
+        assert_eq!((removed.len(), chains), (17 * 3, HashSet::from([2, 4, 6])));
+        let next: HashSet<u32> = table.collect(&crowd, LIMITS).iter().map(|cell| cell % BUCKETS).collect();
+        assert_eq!(next, HashSet::from([8, 10, 12]), "it goes on where it was");
+        let busy = entries(MAX_SIZE + 30, |_| 10);
+        assert_eq!(table.collect(&busy, LIMITS), [0u32; 0]);
+    }
+
+    #[test]
+    fn at_most_half_of_a_table_goes_at_once() {
+        let mut table = Table::new(1);
+        let idle = entries(MAX_SIZE * 3 / 2, |_| 1000);
+        assert_eq!(table.collect(&idle, LIMITS).len(), MAX_SIZE as usize / 2 / 24 * 24 + 24);
+    }
+
+    #[test]
+    fn every_cell_comes_back() {
+        let mut maps = MemoryMaps::default();
+        format(&mut maps);
+        let taken: Vec<u32> = std::iter::from_fn(|| take(&mut maps)).collect();
+        assert_eq!(taken, (1..maps.cells()).collect::<Vec<_>>());
+        // A table in 1, an entry in 2 with a set of 3 and 4, and 5 was taken in vain.
+        let entry = Cell { table: 1, list: List { first: 3, count: 2 }.to_word(), ..Cell::default() };
+        maps.set_cell(1, &Cell { list: List { first: 0, count: 1 }.to_word(), ..Cell::default() });
+        maps.set_cell(2, &entry);
+        maps.set_cell(3, &Cell { next: 4, ..Cell::default() });
+        maps.set_cell(4, &Cell::default());
+        maps.set_cell(5, &Cell { table: GONE, ..Cell::default() });
+        remove(&mut maps, &[2], &[5]);
+        assert_eq!(List::from_word(maps.cell(1).list).count, 0);
+        let again: HashSet<u32> = std::iter::from_fn(|| take(&mut maps)).collect();
+        assert_eq!(again, HashSet::from([2, 3, 4, 5]));
+    }
+}

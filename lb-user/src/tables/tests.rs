@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use lb_common::real_server::flags;
+use lb_common::schedule::blocks::{self, Summary};
 use lb_common::schedule::pool::{HEADER_WORDS, split_member};
 use lb_common::schedule::{Kind, hash};
 
@@ -9,7 +10,7 @@ use super::{Path, Tables};
 use crate::api::Refusal;
 use crate::dataplane::Sizes;
 use crate::model::{
-    ForwardingMethod, Netmask, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceId,
+    ForwardingMethod, Netmask, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceId, Sysctls,
 };
 
 const VIP: [u8; 4] = [172, 16, 100, 1];
@@ -168,4 +169,54 @@ fn without_room_for_a_table_a_service_is_refused_and_those_that_are_there_go_on_
     tables.remove_service(&id(1)).expect("it is there");
     tables.edit_service(&of(1_000, SchedulerKind::Mh)).expect("room again");
     tables.edit_service(&of(1_000, SchedulerKind::Sh)).expect("a smaller one");
+}
+
+/// The words of the only service's blocks, and each member's word by its place in the pool.
+fn blocks(tables: &Tables<MemoryMaps>) -> (Vec<u64>, Vec<u64>) {
+    let maps = tables.maps();
+    let members = pool(tables);
+    let count = u32::try_from(members.len()).expect("few");
+    let first = maps.services[&0].pool + HEADER_WORDS + count;
+    let words = (0..blocks::blocks(count)).map(|block| maps.pools[&(first + block)]).collect();
+    (words, members.iter().map(|(real, _)| maps.reals[real].summary).collect())
+}
+
+#[test]
+fn the_members_of_a_large_pool_know_their_blocks() {
+    let mut tables = tables(200);
+    tables.add_service(&service()).expect("room");
+    for number in 0..64 {
+        tables.add_server(&service().id, &server(number, 1)).expect("room");
+    }
+    assert_eq!(blocks(&tables), (vec![], vec![0; 64]));
+    for number in 64..70 {
+        tables.add_server(&service().id, &server(number, 1)).expect("room");
+    }
+    let first = u64::from(tables.maps().services[&0].pool + HEADER_WORDS + 70);
+    let expected: Vec<u64> = (0..70).map(|position| first + position / 32).collect();
+    assert_eq!(blocks(&tables), (vec![0; 3], expected));
+    tables.remove_server(&service().id, &(server(69, 1).address, 80), false).expect("a member");
+    assert_eq!(tables.maps().reals[&69].summary, 0, "a removed server changes no block");
+    for number in 64..69 {
+        tables.remove_server(&service().id, &(server(number, 1).address, 80), false).expect("a member");
+    }
+    assert_eq!(blocks(&tables), (vec![], vec![0; 64]));
+}
+
+#[test]
+fn what_the_daemon_changes_is_changed_in_the_blocks_too() {
+    let mut tables = tables(200);
+    tables.add_service(&service()).expect("room");
+    for number in 0..70 {
+        tables.add_server(&service().id, &server(number, 1)).expect("room");
+    }
+    tables.maps_mut().counts.entry(5).or_default().inactive = 3;
+    let limited = RealServer { upper_threshold: 2, ..server(5, 1) };
+    tables.edit_server(&service().id, &limited).expect("a member");
+    // 5 is the sixth of the oldest, and so in the last block.
+    assert_eq!(blocks(&tables).0, [0, 0, Summary::CHANGE]);
+    tables.set_sysctls(&Sysctls { classic_overhead: true, ..Sysctls::default() });
+    assert_eq!(blocks(&tables).0, [Summary::CHANGE, Summary::CHANGE, 2 * Summary::CHANGE]);
+    tables.edit_service(&Service { scheduler: SchedulerKind::Wlc, ..service() }).expect("room");
+    assert_eq!(blocks(&tables).0, [Summary::CHANGE; 3], "a packet may have looked with the old scheduler");
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use lvx_agent::bpf;
 
 use crate::call;
-use crate::clock::Clock;
 use crate::frames::Wire;
 use crate::link::{self, Control};
 use crate::program;
@@ -59,11 +58,11 @@ impl Director {
     }
 
     /// Removes the director and all that the kernel knew of it, and makes a new one.
-    pub fn replace(&mut self, clock: &mut Clock) -> io::Result<()> {
+    pub fn replace(&mut self) -> io::Result<()> {
         self.wire = None;
         enter(&self.home)?;
         // The kernel removes a namespace that nobody is in, in its own time: its interfaces after all else.
-        until(clock, "the director before is not gone", || Ok(self.control.index(link::FAR)?.is_none()))?;
+        until("the director before is not gone", || Ok(self.control.index(link::FAR)?.is_none()))?;
         let outside = Wire::outside()?;
         // SAFETY: the call takes no pointers.
         call::checked(unsafe { libc::unshare(libc::CLONE_NEWNET) }, "unshare")?;
@@ -110,8 +109,8 @@ pub fn configure(ip: &str, sysctls: &[(String, String)]) -> io::Result<()> {
 
 /// Waits until no IPv6 address is tentative: the kernel makes them valid in its own time, even without a check for
 /// duplicates.
-pub fn settle(clock: &mut Clock) -> io::Result<()> {
-    until(clock, "an IPv6 address stays tentative", || {
+pub fn settle() -> io::Result<()> {
+    until("an IPv6 address stays tentative", || {
         let addresses = fs::read_to_string("/proc/self/net/if_inet6")?;
         Ok(!addresses.lines().any(is_tentative))
     })
@@ -124,12 +123,12 @@ fn is_tentative(line: &str) -> bool {
 }
 
 /// Waits for the kernel.
-fn until(clock: &mut Clock, otherwise: &str, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+fn until(otherwise: &str, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
     for _ in 0..MOMENTS {
         if done()? {
             return Ok(());
         }
-        clock.sleep(MOMENT)?;
+        std::thread::sleep(MOMENT);
     }
     Err(io::Error::other(otherwise))
 }

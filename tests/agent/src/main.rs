@@ -14,7 +14,6 @@ use std::process::ExitCode;
 
 use lvx_agent::{Answer, Op, Outcome, WINDOW, read_request, write_answer};
 
-use crate::clock::Clock;
 use crate::director::Director;
 use crate::start::Lines;
 
@@ -29,15 +28,17 @@ fn main() -> ExitCode {
 
 /// Works until the host hangs up.
 fn serve(lines: Lines) -> io::Result<()> {
-    let mut worker = Worker { clock: lines.clock, director: Director::none(lines.xdp)? };
-    worker.clock.run()?;
+    let mut clock = lines.clock;
+    let mut worker = Worker { director: Director::none(lines.xdp)? };
     let mut from = BufReader::with_capacity(WINDOW, Requests(lines.host.try_clone()?));
     let mut to = lines.host;
     // The host is silent until it is greeted: what it said before the line was set up would be lost.
     let mut outcome = Ok(start::greeting()?);
     loop {
         answer(&mut to, &Answer::Outcome(outcome))?;
+        clock.stay()?;
         let Some(op) = read_request(&mut from)? else { return Ok(()) };
+        clock.skip()?;
         outcome = worker.work(op).map_err(|error| error.to_string());
     }
 }
@@ -63,7 +64,6 @@ fn answer(to: &mut File, answer: &Answer) -> io::Result<()> {
 }
 
 struct Worker {
-    clock: Clock,
     director: Director,
 }
 
@@ -71,7 +71,7 @@ impl Worker {
     fn work(&mut self, op: Op) -> io::Result<Outcome> {
         match op {
             Op::Begin { ip, sysctls } => {
-                self.director.replace(&mut self.clock)?;
+                self.director.replace()?;
                 director::configure(&ip, &sysctls)?;
                 Ok(Outcome::Done)
             }
@@ -81,11 +81,11 @@ impl Worker {
             }
             Op::Send { frames } => {
                 let wire = self.director.wire()?;
-                director::settle(&mut self.clock)?;
+                director::settle()?;
                 Ok(Outcome::Received { frames: wire.send(&frames)? })
             }
             Op::Sleep { time } => {
-                self.clock.sleep(time)?;
+                std::thread::sleep(time);
                 let unasked = match self.director.wire() {
                     Ok(wire) => wire.rest()?,
                     Err(_) => Vec::new(),

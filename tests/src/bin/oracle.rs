@@ -79,7 +79,6 @@ fn run(command: Command) -> Result<bool> {
             let plan = Plan { seed, cases, kind, keep_going };
             let (total, found) = live::run(plan, guests, &|line| println!("{line}"))?;
             for found in &found {
-                println!("\n{found}");
                 if let Some(directory) = &save {
                     println!("# saved: {}", found.recording.save(directory)?.display());
                 }

@@ -1,22 +1,24 @@
 //! Compares what the real `ipvsadm` printed with what LVX' prints.
 
+use std::time::Duration;
+
 use super::recording::Ran;
 
 /// Seconds that an expiry may differ by: recorders and machines are not equally fast, and timers are coarse.
 const TOLERANCE: u64 = 2;
 
-/// How the ends of a command differ, by its line.
+/// How the ends of a command differ, by its line; what expires may do so earlier by what the recording `took`.
 ///
 /// # Errors
 /// They do; the error shows how.
-pub fn commands(line: &str, recorded: &Ran, played: &Ran) -> Result<(), String> {
+pub fn commands(line: &str, recorded: &Ran, played: &Ran, took: Duration) -> Result<(), String> {
     if recorded.status != played.status {
         let end = |ran: &Ran| format!("status {}, {}", ran.status, ran.text());
         return Err(format!("IPVS: {}; LVX: {}", end(recorded), end(played)));
     }
     let words: Vec<&str> = line.split_whitespace().collect();
     match (&words[..], &recorded.error) {
-        (["ipvsadm", "-Lnc", ..], _) => connections(&recorded.text(), &played.text()),
+        (["ipvsadm", "-Lnc", ..], _) => connections(&recorded.text(), &played.text(), TOLERANCE + took.as_secs()),
         (["ipvsadm", "-Ln", "--stats", ..], _) => incoming(&recorded.text(), &played.text()),
         (_, Some(_)) if recorded == played => Ok(()),
         (_, Some(_)) => Err(both(&recorded.text(), &played.text())),
@@ -58,19 +60,19 @@ type Row = (Vec<String>, u64);
 
 /// How two outputs of `ipvsadm -Lnc` differ: the rows are in any order, and their expiry may differ a little, so that
 /// what is about to expire in one may be gone from the other.
-fn connections(recorded: &str, played: &str) -> Result<(), String> {
+fn connections(recorded: &str, played: &str, tolerance: u64) -> Result<(), String> {
     let (mut recorded, mut played) = (rows(recorded), rows(played));
     let mut differences = Vec::new();
     while let Some((words, expires)) = recorded.pop() {
-        match played.iter().position(|(others, other)| *others == words && other.abs_diff(expires) <= TOLERANCE) {
+        match played.iter().position(|(others, other)| *others == words && other.abs_diff(expires) <= tolerance) {
             Some(position) => {
                 played.swap_remove(position);
             }
-            None if expires <= TOLERANCE => {}
+            None if expires <= tolerance => {}
             None => differences.push(format!("only IPVS has {}, expiring in {expires} s", words.join(" "))),
         }
     }
-    played.retain(|(_, expires)| *expires > TOLERANCE);
+    played.retain(|(_, expires)| *expires > tolerance);
     let only = |(words, expires): &Row| format!("only LVX has {}, expiring in {expires} s", words.join(" "));
     differences.extend(played.iter().map(only));
     if differences.is_empty() { Ok(()) } else { Err(differences.join("\n")) }

@@ -1,6 +1,7 @@
 //! Where LVX did not do what the real IPVS did.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::case::Action;
 use super::recording::{Recording, Step};
@@ -25,18 +26,19 @@ impl fmt::Display for Difference {
 
 /// Where two recordings of one case differ: what the real IPVS did, and what LVX did.
 pub fn differences(ipvs: &Recording, lvx: &Recording) -> Vec<Difference> {
+    let took = ipvs.took;
     let pairs = ipvs.steps.iter().zip(&lvx.steps).enumerate();
     let difference = |(number, (ipvs, lvx)): (usize, (&Step, &Step))| {
-        let what = parted(ipvs, lvx)?;
+        let what = parted(ipvs, lvx, took)?;
         Some(Difference { step: number, action: ipvs.action(), what })
     };
     pairs.filter_map(difference).collect()
 }
 
 /// How two steps with the same action differ.
-fn parted(ipvs: &Step, lvx: &Step) -> Option<String> {
+fn parted(ipvs: &Step, lvx: &Step, took: Duration) -> Option<String> {
     match (ipvs, lvx) {
-        (Step::Command(line, ipvs), Step::Command(_, lvx)) => compare::commands(&line.words, ipvs, lvx).err(),
+        (Step::Command(line, ipvs), Step::Command(_, lvx)) => compare::commands(&line.words, ipvs, lvx, took).err(),
         (Step::Send(_, ipvs), Step::Send(_, lvx)) => {
             (!outcome::same(ipvs, lvx)).then(|| format!("IPVS: {ipvs}; LVX: {lvx}"))
         }

@@ -27,6 +27,9 @@ struct File {
     /// Ticks a second, and where the timer wheel stood, in milliseconds.
     #[serde(default)]
     wheel: Option<(u32, u64)>,
+    /// Milliseconds.
+    #[serde(default)]
+    took: u64,
     steps: Vec<Entry>,
 }
 
@@ -136,7 +139,8 @@ impl Recording {
         }
         steps.extend(file.stats.map(|output| command(STATS, 0, output)));
         let wheel = file.wheel.map(|(hz, phase)| Wheel { hz, phase });
-        Ok(Self { name: file.case, about: file.about, kernel: file.kernel, wheel, steps })
+        let took = Duration::from_millis(file.took);
+        Ok(Self { name: file.case, about: file.about, kernel: file.kernel, wheel, took, steps })
     }
 
     /// The text of a file.
@@ -164,6 +168,9 @@ impl Recording {
         }
         if let Some(Wheel { hz, phase }) = self.wheel {
             text += &format!(" \"wheel\": [{hz}, {phase}],\n");
+        }
+        if !self.took.is_zero() {
+            text += &format!(" \"took\": {},\n", self.took.as_millis());
         }
         let steps: serde_json::Result<Vec<String>> = entries.iter().map(serde_json::to_string).collect();
         text += &format!(" \"steps\": [\n  {}\n ]\n}}\n", steps?.join(",\n  "));
@@ -326,6 +333,7 @@ mod tests {
     fn what_is_written_is_read_again() {
         let mut recording = parse(SHORT);
         recording.wheel = Some(Wheel { hz: 100, phase: 7 });
+        recording.took = Duration::from_millis(300);
         let sent = match &recording.steps[1] {
             Step::Send(sent, _) => Sent { tos: 3, ..sent.clone() },
             other => panic!("{other:?}"),

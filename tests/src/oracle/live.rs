@@ -134,7 +134,9 @@ impl Shared<'_> {
             Some(first) => {
                 (self.say)(&format!("seed {seed}: {first}\nmaking it smaller ..."));
                 self.stop.fetch_or(!self.plan.keep_going, Ordering::Relaxed);
-                Some(smallest(recorder, seed, &case, first.step)?)
+                let found = smallest(recorder, seed, &case, first.step)?;
+                (self.say)(&found.to_string());
+                Some(found)
             }
             None => None,
         };
@@ -159,9 +161,16 @@ fn both(recorder: &mut dyn Recorder, case: &Case) -> Result<(Recording, Vec<Diff
 fn smallest(recorder: &mut dyn Recorder, seed: u64, case: &Case, step: usize) -> Result<Found> {
     // What came later cannot be why.
     let case = Case { actions: case.actions[..=step].to_vec(), ..case.clone() };
-    let small = shrink(&case, &mut |case| Ok(!both(recorder, case)?.1.is_empty()))?;
-    let (recording, differences) = both(recorder, &small)?;
-    Ok(Found { seed, recording, differences })
+    let mut smallest = None;
+    shrink(&case, &mut |case| {
+        let (recording, differences) = both(recorder, case)?;
+        let differs = !differences.is_empty();
+        if differs {
+            smallest = Some(Found { seed, recording, differences });
+        }
+        Ok(differs)
+    })?;
+    smallest.with_context(|| format!("seed {seed} made a difference at step {step}, and then no more"))
 }
 
 impl Total {

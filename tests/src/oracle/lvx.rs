@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use lb_user::model::{Family, Sysctls, sysctls};
@@ -26,7 +27,7 @@ pub fn record(case: &Case, kernel: &str, wheel: Option<Wheel>) -> Result<Recordi
     };
     let steps = catch_unwind(AssertUnwindSafe(steps)).map_err(|panic| anyhow!("LVX panics: {}", said(&*panic)))??;
     let Case { name, about, .. } = case.clone();
-    Ok(Recording { name, about, kernel: kernel.to_owned(), wheel, steps })
+    Ok(Recording { name, about, kernel: kernel.to_owned(), wheel, took: Duration::ZERO, steps })
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {
@@ -45,7 +46,7 @@ impl Lvx {
     fn new(kernel: &str) -> Self {
         let sysctls = kernel::sysctls(kernel);
         let mut director = TestDirector::default();
-        director.director().tables().set_sysctls(&sysctls);
+        director.set_sysctls(&sysctls);
         Self { director, sysctls }
     }
 
@@ -79,7 +80,7 @@ impl Lvx {
         let Sysctl { name, value } = sysctl;
         let known = sysctls::ALL.iter().find(|known| known.name == name);
         known.with_context(|| format!("LVX has no {name}"))?.set(&mut self.sysctls, value.parse()?);
-        self.director.director().tables().set_sysctls(&self.sysctls);
+        self.director.set_sysctls(&self.sysctls);
         Ok(())
     }
 

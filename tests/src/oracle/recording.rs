@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::case::{Action, Case, Line, Sent, Sysctl};
 
@@ -16,6 +17,8 @@ pub struct Recording {
     pub kernel: String,
     /// The kernel's timers, where it is known how late they are.
     pub wheel: Option<Wheel>,
+    /// How long it took from one wait to the next, at most, by which expiries may differ.
+    pub took: Duration,
     /// What was done, in order, and the outcomes.
     pub steps: Vec<Step>,
 }
@@ -39,7 +42,7 @@ pub enum Step {
     /// A packet.
     Send(Sent, Came),
     /// Time passed.
-    Wait(std::time::Duration),
+    Wait(Duration),
 }
 
 /// How a command ended.

@@ -105,7 +105,9 @@ impl Pool {
                 .clone()
                 .filter(|member| member.active <= member.weight)
                 .reduce(|most, member| if member.weight > most.weight { member } else { most }),
-            other => panic!("{other:?} is not one of these"),
+            Kind::Rr | Kind::Wrr | Kind::Sh | Kind::Dh | Kind::Mh | Kind::Twos | Kind::Lblc | Kind::Lblcr => {
+                panic!("{:?} is not one of these", self.kind)
+            }
         };
         found.map(|member| member.real)
     }

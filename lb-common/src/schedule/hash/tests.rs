@@ -263,10 +263,7 @@ proptest! {
         for position in service.positions().into_iter().flatten() {
             *shares.entry(position).or_default() += 1;
         }
-        let weight = |position: u32| match kind {
-            Kind::Dh => 1,
-            _ => service.members[position as usize].weight,
-        };
+        let weight = |position: u32| if kind == Kind::Dh { 1 } else { service.members[position as usize].weight };
         let total: u32 = (0..weights.len() as u32).map(weight).sum();
         for position in 0..weights.len() as u32 {
             let share = shares.get(&position).copied().unwrap_or(0);

@@ -9,6 +9,8 @@ mod service;
 pub mod timed;
 mod traffic;
 
+use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::case::{Action, Case, Line, Sysctl};
@@ -23,13 +25,21 @@ const LISTINGS: [&str; 5] =
 /// The kernel adds its counters up every two seconds (`ip_vs_est.c: estimation_timer`), and shows what they were then.
 const COUNTED: Duration = Duration::from_millis(2200);
 
+/// A connection that another one replaces counts until the kernel's next tick (`ip_vs_conn_expire_now`).
+const TICKS: Duration = Duration::from_millis(30);
+
 /// Commands in the middle of a case, at most: each is a process in the guest.
 const CHANGES: usize = 6;
 
 /// A case with so many packets.
 pub fn case(seed: u64, packets: usize) -> Case {
-    let mut maker =
-        Maker { rng: Rng::new(seed), services: Vec::new(), traffic: Traffic::default(), actions: Vec::new() };
+    let mut maker = Maker {
+        rng: Rng::new(seed),
+        services: Vec::new(),
+        traffic: Traffic::default(),
+        closed: HashSet::new(),
+        actions: Vec::new(),
+    };
     maker.prepare();
     let changes = maker.rng.below(CHANGES + 1);
     let mut at: Vec<usize> = (0..changes).map(|_| maker.rng.below(packets.max(1))).collect();
@@ -38,8 +48,7 @@ pub fn case(seed: u64, packets: usize) -> Case {
         for _ in at.iter().filter(|change| **change == number) {
             maker.change();
         }
-        let sent = maker.traffic.packet(&maker.services, &mut maker.rng);
-        maker.actions.push(Action::Send(sent));
+        maker.send();
     }
     maker.actions.extend(LISTINGS.map(Action::command));
     maker.actions.extend([Action::Wait(COUNTED), Action::command("ipvsadm -Ln --stats")]);
@@ -51,6 +60,8 @@ struct Maker {
     rng: Rng,
     services: Vec<Service>,
     traffic: Traffic,
+    /// Connections that a client closed or reset.
+    closed: HashSet<(SocketAddr, SocketAddr)>,
     actions: Vec<Action>,
 }
 
@@ -80,6 +91,19 @@ impl Maker {
             self.actions.push(Action::Command(Line { words: "ipvsadm -R".to_owned(), input }));
         } else {
             self.actions.extend(lines.iter().map(|line| Action::command(format!("ipvsadm {line}"))));
+        }
+    }
+
+    fn send(&mut self) {
+        let sent = self.traffic.packet(&self.services, &mut self.rng);
+        let connection = (sent.source, sent.destination);
+        let starts_anew = sent.flags.contains('S') && self.closed.contains(&connection);
+        if sent.flags.contains(['F', 'R']) {
+            self.closed.insert(connection);
+        }
+        self.actions.push(Action::Send(sent));
+        if starts_anew {
+            self.actions.push(Action::Wait(TICKS));
         }
     }
 

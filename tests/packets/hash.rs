@@ -13,7 +13,7 @@ use super::*;
 fn server(director: &mut TestDirector, packet: &Packet) -> Option<u8> {
     match director.receive(&packet.frame()) {
         Fate::Sent(frame) if frame[..6] != ROUTER => Some(frame[5]),
-        _ => None,
+        Fate::Sent(_) | Fate::Redirected(_) | Fate::Passed(_) | Fate::Dropped => None,
     }
 }
 

@@ -184,8 +184,8 @@ fn naive_slots(service: &Service) -> Vec<Option<u32>> {
     let Some(largest) = weights().max() else { return slots };
     let divides = |divisor: &u32| weights().all(|weight| weight % divisor == 0);
     let divisor = (1..=largest).rev().find(divides).expect("1 does");
-    let bits = (0..32).filter(|bit| largest / divisor >> bit != 0).count() as u32;
-    let turns = |weight: u32| match weight / divisor >> bits.saturating_sub(6) {
+    let bits = (0..32).filter(|bit| (largest / divisor) >> bit != 0).count() as u32;
+    let turns = |weight: u32| match (weight / divisor) >> bits.saturating_sub(6) {
         0 if weight != 0 => 1,
         turns => turns,
     };

@@ -26,9 +26,12 @@ static MARKS: Array<MarkNode> = Array::with_max_entries(8192, MMAPABLE);
 const FTP: u16 = 21u16.to_be();
 const FTP_DATA: u16 = 20u16.to_be();
 
+/// A service, by its index.
+type Found = (u32, &'static Service);
+
 /// The service of a packet.
 #[inline(always)]
-pub fn service(packet: &Packet, settings: &Settings) -> Option<&'static Service> {
+pub fn service(packet: &Packet, settings: &Settings) -> Option<Found> {
     if settings.mark_nodes != 0 {
         let mark = if packet.is_about_flow() { packet.mark } else { mark(packet, settings) };
         if mark != 0
@@ -41,7 +44,7 @@ pub fn service(packet: &Packet, settings: &Settings) -> Option<&'static Service>
 }
 
 #[inline(always)]
-fn by_address(packet: &Packet, settings: &Settings) -> Option<&'static Service> {
+fn by_address(packet: &Packet, settings: &Settings) -> Option<Found> {
     let port = packet.key.destination_port();
     let mut key = ServiceKey::address(packet.key.virtual_address, port, packet.key.protocol as u16);
     if let Some(found) = lookup(&key) {
@@ -62,16 +65,16 @@ fn by_address(packet: &Packet, settings: &Settings) -> Option<&'static Service> 
 }
 
 #[inline(always)]
-fn persistent(found: Option<&'static Service>) -> Option<&'static Service> {
-    found.filter(|service| service.flags & flags::PERSISTENT != 0)
+fn persistent(found: Option<Found>) -> Option<Found> {
+    found.filter(|(_, service)| service.flags & flags::PERSISTENT != 0)
 }
 
 #[inline(always)]
-fn lookup(key: &ServiceKey) -> Option<&'static Service> {
+fn lookup(key: &ServiceKey) -> Option<Found> {
     let index = SERVICE_KEYS.get_ptr(key)?;
     // SAFETY: the pointer is to a live map value: one aligned word, replaced as a whole.
     let index = unsafe { *index };
-    SERVICES.get(index)
+    Some((index, SERVICES.get(index)?))
 }
 
 /// Whether a service schedules each packet by itself.

@@ -36,7 +36,7 @@ pub fn balance(ctx: &XdpContext, packet: &mut Packet) -> Result<Verdict, Refused
         }
         real => real,
     };
-    match lvx_icmp_forward(ctx.ctx, packet, real, u32::from(found == MAY_OPEN)) {
+    match lvx_icmp_forward(ctx.ctx, packet, real) {
         xdp_action::XDP_TX => Ok(Verdict::Transmit),
         refused if refused & REFUSED != 0 => {
             Err(Reason::from_number(refused & !REFUSED).unwrap_or(Reason::Internal).into())
@@ -74,7 +74,7 @@ extern "C" fn lvx_icmp_find(ctx: *mut xdp_md, packet: *mut Packet) -> u32 {
 /// A global function, as above. The error goes the way of a data packet; one that is in the way of it is never answered.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn lvx_icmp_forward(ctx: *mut xdp_md, packet: *const Packet, real: u32, opened: u32) -> u32 {
+extern "C" fn lvx_icmp_forward(ctx: *mut xdp_md, packet: *const Packet, real: u32) -> u32 {
     let ctx = XdpContext::new(ctx);
     // SAFETY: as above.
     let Some(packet) = (unsafe { packet.as_ref() }) else { return REFUSED | Reason::Internal as u32 };
@@ -82,7 +82,7 @@ extern "C" fn lvx_icmp_forward(ctx: *mut xdp_md, packet: *const Packet, real: u3
     // A removed server gets the errors about its connections all the same, uncounted (`ip_vs_in_stats`): only data packets
     // are looked at for that (`ip_vs_in_hook`).
     if reals::is_available(server) {
-        stats::traffic(server.service, real, packet.length, opened != 0);
+        stats::traffic(server.service, real, packet.length);
     }
     match forward::to(&ctx, packet, server) {
         Ok(Verdict::Pass) => xdp_action::XDP_PASS,

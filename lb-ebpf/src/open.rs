@@ -55,15 +55,22 @@ extern "C" fn lvx_open(packet: *const Packet, hash: u64, now: u64) -> u64 {
 #[inline(always)]
 fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> {
     let settings = settings::get()?;
-    let Some(service) = classify::service(packet, settings) else { return Ok(None) };
-    if may_open(packet, settings) && drop_packet::drops(settings) {
+    let Some((index, service)) = classify::service(packet, settings) else { return Ok(None) };
+    let opens = may_open(packet, settings);
+    if opens && drop_packet::drops(settings) {
         return Err(Reason::DropPacket);
     }
     if packet.key.source_port() == FTP_DATA {
         return Ok(None);
     }
     match open_for(service, packet, hash, settings, now) {
-        Ok(chosen) => Ok(Some(chosen)),
+        Ok(chosen) => {
+            // Where the table is full, the later packets of a connection come this way too.
+            if opens {
+                stats::opened(index, chosen.0);
+            }
+            Ok(Some(chosen))
+        }
         // `ip_vs_leave`: behind what may be FTP's data port may be another program of the director.
         Err(Reason::NoRealServer) if service.port as u16 == FTP && packet.key.destination_port() != FTP => Ok(None),
         Err(reason) => Err(reason),
@@ -81,6 +88,9 @@ fn open_for(service: &Service, packet: &Packet, hash: u64, settings: &Settings, 
         if let Some(template) = template {
             templates::renew(&template, now);
         }
+        // A connection for as long as this packet, which may overload the server (`ip_vs_conn_new`, `ip_vs_conn_put`).
+        reals::bind(real, server, false);
+        reals::unbind(real, server, false);
         return Ok((real, server));
     }
     let slot = if opens { flows::claim::<Connections>(hash, now) } else { None };

@@ -39,11 +39,10 @@ pub fn balance(ctx: &XdpContext, packet: &mut Packet) -> Result<Verdict, Refused
     let now = clock::now();
     let hash = table::hash(&packet.key, seed());
     if let Some((real, server)) = connections::follow(packet, hash, settings, now)? {
-        stats::traffic(server.service, real, packet.length, false);
+        stats::traffic(server.service, real, packet.length);
         return forward::to(ctx, packet, server);
     }
     let Some((real, server)) = open::connection(packet, hash, now)? else { return Ok(Verdict::Pass) };
-    // Where the table is full, the later packets of a connection come this way too.
-    stats::traffic(server.service, real, packet.length, open::may_open(packet, settings));
+    stats::traffic(server.service, real, packet.length);
     forward::to(ctx, packet, server)
 }

@@ -36,21 +36,36 @@ pub fn count(reason: Reason) {
     }
 }
 
-/// Counts a packet of `bytes`, the first of a connection if `opened`, for a service and its real server.
+/// Counts a new connection, for the service that scheduled it and for its real server (`ip_vs_conn_stats`). That one may
+/// be another service's, where two share a template: FTP and every port.
 #[inline(always)]
-pub fn traffic(service: u32, real: u32, bytes: u32, opened: bool) {
-    // SAFETY: the helper has no preconditions.
-    let cpu = unsafe { bpf_get_smp_processor_id() };
-    add(SERVICE_STATS.get_ptr_mut(cpu.wrapping_mul(SERVICES_MAX.load()).wrapping_add(service)), bytes, opened);
-    add(REAL_STATS.get_ptr_mut(cpu.wrapping_mul(REALS_MAX.load()).wrapping_add(real)), bytes, opened);
+pub fn opened(service: u32, real: u32) {
+    for traffic in parts(service, real) {
+        let Some(traffic) = traffic else { continue };
+        // SAFETY: this part of the array is this CPU's own, and XDP on a CPU is not interrupted by XDP.
+        let traffic = unsafe { &mut *traffic };
+        traffic.connections = traffic.connections.wrapping_add(1);
+    }
 }
 
+/// Counts a packet of `bytes`, for a real server and its service (`ip_vs_in_stats`).
 #[inline(always)]
-fn add(traffic: Option<*mut Traffic>, bytes: u32, opened: bool) {
-    let Some(traffic) = traffic else { return };
-    // SAFETY: this part of the array is this CPU's own, and XDP on a CPU is not interrupted by XDP.
-    let traffic = unsafe { &mut *traffic };
-    traffic.connections = traffic.connections.wrapping_add(u64::from(opened));
-    traffic.packets = traffic.packets.wrapping_add(1);
-    traffic.bytes = traffic.bytes.wrapping_add(u64::from(bytes));
+pub fn traffic(service: u32, real: u32, bytes: u32) {
+    for traffic in parts(service, real) {
+        let Some(traffic) = traffic else { continue };
+        // SAFETY: this part of the array is this CPU's own, and XDP on a CPU is not interrupted by XDP.
+        let traffic = unsafe { &mut *traffic };
+        traffic.packets = traffic.packets.wrapping_add(1);
+        traffic.bytes = traffic.bytes.wrapping_add(u64::from(bytes));
+    }
+}
+
+/// What this CPU counts for a service and for a real server.
+#[inline(always)]
+fn parts(service: u32, real: u32) -> [Option<*mut Traffic>; 2] {
+    // SAFETY: the helper has no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let service = cpu.wrapping_mul(SERVICES_MAX.load()).wrapping_add(service);
+    let real = cpu.wrapping_mul(REALS_MAX.load()).wrapping_add(real);
+    [SERVICE_STATS.get_ptr_mut(service), REAL_STATS.get_ptr_mut(real)]
 }

@@ -1,10 +1,12 @@
 //! The real IPVS does what a case says: in a guest kernel.
 
+use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::case::{Action, Case};
+use super::case::{Action, Case, Sent};
 use super::outcome;
 use super::recording::{Ran, Recording, Step, Wheel};
 use super::world::{SERVERS, VIPS, VIPS6, router, server};
@@ -58,7 +60,14 @@ pub fn record(guest: &mut Guest, case: &Case) -> Result<Recording> {
 }
 
 fn once(guest: &mut Guest, case: &Case, timed: bool) -> Result<Recording> {
-    let mut session = Session { guest, ops: Vec::new(), outcomes: Vec::new(), started: None, took: Duration::ZERO };
+    let mut session = Session {
+        guest,
+        ops: Vec::new(),
+        outcomes: Vec::new(),
+        started: None,
+        took: Duration::ZERO,
+        ended: HashSet::new(),
+    };
     session.ops.push(Op::Begin { ip: network(), sysctls: Vec::new() });
     if timed {
         session.ops.push(run("cat /proc/timer_list", ""));
@@ -87,14 +96,29 @@ struct Session<'a> {
     /// When what was done since the last wait was begun.
     started: Option<Instant>,
     took: Duration,
+    /// Connections that may be over: anything but the usual was sent for them.
+    ended: HashSet<(SocketAddr, SocketAddr)>,
 }
 
 impl Session<'_> {
     fn act(&mut self, action: &Action) -> Result<()> {
         match (action, self.ops.last_mut()) {
-            (Action::Send(sent), Some(Op::Send { frames })) => frames.push(sent.frame()),
-            (Action::Send(sent), _) => self.ops.push(Op::Send { frames: vec![sent.frame()] }),
-            (Action::Command(line), _) => self.ops.push(run(&line.words, &line.input)),
+            (Action::Send(sent), Some(Op::Send { frames })) => {
+                frames.push(sent.frame());
+                self.settle(sent)?;
+            }
+            (Action::Send(sent), _) => {
+                self.ops.push(Op::Send { frames: vec![sent.frame()] });
+                self.settle(sent)?;
+            }
+            (Action::Command(line), _) => {
+                self.ops.push(run(&line.words, &line.input));
+                let removes =
+                    ["ipvsadm -d", "ipvsadm -D", "ipvsadm -C"].iter().any(|word| line.words.starts_with(word));
+                if removes {
+                    self.tick()?;
+                }
+            }
             (Action::Sysctl(_), _) => self.ops.push(Op::Run {
                 words: vec!["sh".to_owned(), "-c".to_owned(), action.to_string()],
                 stdin: String::new(),
@@ -102,12 +126,33 @@ impl Session<'_> {
             (Action::Wait(time), _) => {
                 let took = self.flush()?;
                 // A long wait ends when it was meant to; a short one is for what came before it.
-                let time = if *time < LONG { *time } else { time.saturating_sub(took) };
-                self.ops.push(Op::Sleep { time });
+                let left = if *time < LONG { *time } else { time.saturating_sub(took) };
+                self.ops.push(Op::Sleep { time: left });
                 self.flush()?;
-                self.started = Some(Instant::now());
+                if *time >= LONG {
+                    self.started = Some(Instant::now());
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Lets a connection go that this packet has replaced: it counts until the kernel's next tick
+    /// (`ip_vs_conn_expire_now`). The recording does not show that; it is as if the tick came at once.
+    fn settle(&mut self, sent: &Sent) -> Result<()> {
+        let connection = (sent.source, sent.destination);
+        let replaces = sent.flags.contains('S') && self.ended.contains(&connection);
+        if !["S", "A", "PA", "SA"].contains(&sent.flags.as_str()) {
+            self.ended.insert(connection);
+        }
+        if replaces { self.tick() } else { Ok(()) }
+    }
+
+    /// Gives the kernel the time for what it does later: with `expire_nodest_conn` = 1 the connections of a removed server
+    /// go by a work of their own, a tick later (`ip_vs_enqueue_expire_nodest_conns`).
+    fn tick(&mut self) -> Result<()> {
+        self.flush()?;
+        self.guest.run(&[Op::Sleep { time: TICKS }])?;
         Ok(())
     }
 
@@ -132,11 +177,14 @@ fn wheel(text: &str) -> Result<Wheel> {
     Ok(Wheel { hz: HZ, phase: jiffies * 1000 / u64::from(HZ) })
 }
 
-/// How long commands and packets may take between two waits. Connections that were reset live for ten seconds.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long commands and packets may take, besides short waits. Connections that were reset live for ten seconds.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The same where it matters what expires when.
 const PATIENCE_TIMED: Duration = Duration::from_millis(1500);
+
+/// More than one tick of the kernel's.
+const TICKS: Duration = Duration::from_millis(50);
 
 /// How often a case is tried that takes longer.
 const TRIES: usize = 10;

@@ -1,7 +1,7 @@
 //! Random changes in the middle of a case, wrong ones too.
 
 use super::service::{Service, server_options};
-use super::{COUNTED, LISTINGS, Maker};
+use super::{LISTINGS, Maker};
 use crate::oracle::case::Action;
 
 /// Sysctls that are written, and the largest value of each.
@@ -98,23 +98,22 @@ impl Maker {
                 let options = service.options(&mut self.rng);
                 self.command(format!("-E {}{options}", service.id));
             }
-            Kind::DeleteService => {
+            Kind::DeleteService if self.count() => {
                 self.command(format!("-D {}", service.id));
                 (service.present, service.servers) = (false, Vec::new());
             }
-            Kind::Clear => {
+            Kind::Clear if self.count() => {
                 self.command("-C".to_owned());
                 for service in &mut self.services {
                     (service.present, service.servers) = (false, Vec::new());
                 }
                 return;
             }
-            Kind::Zero => {
-                // What was not added up yet, the kernel does not take off.
-                self.actions.push(Action::Wait(COUNTED));
+            Kind::Zero if self.count() => {
                 let of = if self.rng.percent(50) { format!(" {}", service.id) } else { String::new() };
                 self.command(format!("-Z{of}"));
             }
+            Kind::DeleteService | Kind::Clear | Kind::Zero => return,
             Kind::Timeouts => {
                 let line = self.rng.pick(&["0 60 0", "600 0 0", "0 0 200", "1000 100 250", "0 0 0"]);
                 self.command(format!("--set {line}"));

@@ -9,8 +9,6 @@ mod service;
 pub mod timed;
 mod traffic;
 
-use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::case::{Action, Case, Line, Sysctl};
@@ -25,9 +23,6 @@ const LISTINGS: [&str; 5] =
 /// The kernel adds its counters up every two seconds (`ip_vs_est.c: estimation_timer`), and shows what they were then.
 const COUNTED: Duration = Duration::from_millis(2200);
 
-/// A connection that another one replaces counts until the kernel's next tick (`ip_vs_conn_expire_now`).
-const TICKS: Duration = Duration::from_millis(30);
-
 /// Commands in the middle of a case, at most: each is a process in the guest.
 const CHANGES: usize = 6;
 
@@ -37,7 +32,7 @@ pub fn case(seed: u64, packets: usize) -> Case {
         rng: Rng::new(seed),
         services: Vec::new(),
         traffic: Traffic::default(),
-        closed: HashSet::new(),
+        waited: false,
         actions: Vec::new(),
     };
     maker.prepare();
@@ -48,7 +43,8 @@ pub fn case(seed: u64, packets: usize) -> Case {
         for _ in at.iter().filter(|change| **change == number) {
             maker.change();
         }
-        maker.send();
+        let sent = maker.traffic.packet(&maker.services, &mut maker.rng);
+        maker.actions.push(Action::Send(sent));
     }
     maker.actions.extend(LISTINGS.map(Action::command));
     maker.actions.extend([Action::Wait(COUNTED), Action::command("ipvsadm -Ln --stats")]);
@@ -60,8 +56,8 @@ struct Maker {
     rng: Rng,
     services: Vec<Service>,
     traffic: Traffic,
-    /// Connections that a client closed or reset.
-    closed: HashSet<(SocketAddr, SocketAddr)>,
+    /// Whether there was a wait for the counters.
+    waited: bool,
     actions: Vec<Action>,
 }
 
@@ -94,19 +90,6 @@ impl Maker {
         }
     }
 
-    fn send(&mut self) {
-        let sent = self.traffic.packet(&self.services, &mut self.rng);
-        let connection = (sent.source, sent.destination);
-        let starts_anew = sent.flags.contains('S') && self.closed.contains(&connection);
-        if sent.flags.contains(['F', 'R']) {
-            self.closed.insert(connection);
-        }
-        self.actions.push(Action::Send(sent));
-        if starts_anew {
-            self.actions.push(Action::Wait(TICKS));
-        }
-    }
-
     /// `-a` of a server, which the service has then.
     fn added(&mut self, service: &mut Service, number: u8) -> String {
         if !service.servers.contains(&number) {
@@ -114,6 +97,15 @@ impl Maker {
         }
         let server = service.server(number, &mut self.rng);
         format!("-a {} {server}{}", service.id, service::server_options(&mut self.rng))
+    }
+
+    /// Waits until the kernel has added its counters up, before a command that starts them anew: it takes off only what was
+    /// added up (`ip_vs_zero_stats`). Once in a case, for connections that were reset live no longer than ten seconds.
+    fn count(&mut self) -> bool {
+        if !self.waited {
+            self.actions.push(Action::Wait(COUNTED));
+        }
+        !std::mem::replace(&mut self.waited, true)
     }
 
     fn write_sysctl(&mut self) {

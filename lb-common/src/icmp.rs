@@ -71,8 +71,8 @@ const fn is_host(address: &Address) -> bool {
     let [a, b, c, d] = address.0;
     if address.is_v4() {
         let [first, ..] = d.to_ne_bytes();
-        // "This network", loopback, multicast, broadcast. The kernel answers class E.
-        first != 0 && first != 127 && (first & 0xf0) != 224 && d != u32::MAX
+        // Unspecified, loopback, multicast, broadcast. The kernel answers the rest of 0.0.0.0/8 (since 5.3), and class E.
+        d != 0 && first != 127 && (first & 0xf0) != 224 && d != u32::MAX
     } else {
         let [first, ..] = a.to_ne_bytes();
         // Multicast, and the unspecified and the loopback address.
@@ -96,6 +96,7 @@ mod tests {
             ("240.0.0.1", true),
             ("223.255.255.255", true),
             ("0.0.0.0", false),
+            ("0.0.0.1", true),
             ("127.0.0.1", false),
             ("224.0.0.1", false),
             ("239.255.255.255", false),

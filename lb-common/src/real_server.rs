@@ -26,10 +26,8 @@ pub struct RealServer {
     pub lower_threshold: u32,
     /// Index of the word of its block in the pools ([`crate::schedule::blocks`]); 0 is none.
     pub summary: u64,
-    /// The last weight that was not 0; mh goes by it. 0 if there was none.
-    pub last_weight: u32,
     /// Unused, 0.
-    pub reserved: u32,
+    pub reserved: [u32; 2],
 }
 
 /// Bits of [`RealServer::flags`].

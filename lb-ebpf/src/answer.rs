@@ -157,6 +157,12 @@ fn sum<const N: usize>(ctx: &XdpContext, offset: usize) -> Option<u64> {
     Some(sum)
 }
 
+/// The sum of up to [`icmp::MOST_V6`] bytes at `offset`, for [`checksum::fold`].
+#[inline(always)]
+pub fn sum_of(ctx: &XdpContext, offset: u32, length: u32) -> u64 {
+    lvx_sum(ctx.ctx, offset, length)
+}
+
 #[inline(always)]
 fn write<T>(ctx: &XdpContext, offset: usize, value: T) -> Option<()> {
     let to = parse::at::<T>(ctx, offset)?;

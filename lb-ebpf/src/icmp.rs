@@ -5,22 +5,21 @@ use aya_ebpf::bindings::{xdp_action, xdp_md};
 use aya_ebpf::helpers::generated::bpf_xdp_load_bytes;
 use aya_ebpf::programs::XdpContext;
 use lb_common::address::Address;
-use lb_common::icmp;
 use lb_common::reason::Reason;
 use lb_common::settings::{Settings, flags};
-use lb_common::table;
+use lb_common::{checksum, icmp, table};
 use network_types::ip::{IpProto, Ipv4Hdr, Ipv6Hdr};
 
 use crate::parse::{self, IP, Packet};
-use crate::{Refused, Verdict, classify, clock, connections, forward, open, pipeline, reals, settings, stats};
+use crate::{Refused, Verdict, answer, classify, clock, connections, forward, open, pipeline, reals, settings, stats};
 
 /// Length of an ICMP or ICMPv6 header.
 const HEADER: usize = 8;
 const TCP: u8 = IpProto::Tcp as u8;
 const UDP: u8 = IpProto::Udp as u8;
-/// Number of IPv6's fragment header, and its length.
-const FRAGMENT: u8 = 44;
-const FRAGMENT_LENGTH: usize = 8;
+/// So many extension headers are followed to a quoted packet's ports: one of each kind and one more is what an honest packet
+/// has at most (RFC 8200, 4.1).
+const EXTENSIONS: u32 = 6;
 
 /// Sends an ICMP error to the real server of the connection that it is about.
 #[inline(always)]
@@ -132,6 +131,12 @@ fn outer_v4(ctx: &XdpContext, packet: &mut Packet) -> Option<()> {
     packet.key.protocol = IpProto::Icmp as u32;
     packet.hop_limit = parse::read(ctx, IP + 8).ok()?;
     packet.length = u32::from(u16::from_be(parse::read(ctx, IP + 2).ok()?));
+    // `ip_vs_in_icmp` verifies the checksum, `ip_vs_in_icmp_v6` does not. No router sends an error that is longer.
+    let length = packet.length.wrapping_sub(Ipv4Hdr::LEN as u32);
+    let is_summed = length <= icmp::MOST_V6 as u32;
+    if is_summed && checksum::fold(answer::sum_of(ctx, (IP + Ipv4Hdr::LEN) as u32, length)) != 0 {
+        return None;
+    }
     Some(())
 }
 
@@ -168,19 +173,33 @@ fn inner_v4(ctx: &XdpContext, packet: &mut Packet) -> Option<u32> {
     Some(INNER as u32 + length)
 }
 
-/// As [`inner_v4`]; the quoted packet may be a first fragment.
+/// As [`inner_v4`]. The quoted packet may have extension headers, and be a first fragment (`ipv6_find_hdr`).
 #[inline(always)]
 fn inner_v6(ctx: &XdpContext, packet: &mut Packet) -> Option<u32> {
     const INNER: usize = IP + Ipv6Hdr::LEN + HEADER;
-    const BEHIND: usize = INNER + Ipv6Hdr::LEN;
+    let version: u8 = parse::read(ctx, INNER).ok()?;
+    if version >> 4 != 6 {
+        return None;
+    }
     let mut protocol: u8 = parse::read(ctx, INNER + 6).ok()?;
-    let mut ports = BEHIND;
-    if protocol == FRAGMENT {
-        if parse::read::<u16>(ctx, BEHIND + 2).ok()? & 0xfff8u16.to_be() != 0 {
-            return None;
+    let mut ports = (INNER + Ipv6Hdr::LEN) as u32;
+    for _ in 0..EXTENSIONS {
+        if protocol == TCP || protocol == UDP {
+            break;
         }
-        protocol = parse::read(ctx, BEHIND).ok()?;
-        ports += FRAGMENT_LENGTH;
+        let mut header = [0u8; 4];
+        load(ctx, ports, &mut header)?;
+        let [next, length, offset, more] = header;
+        ports += match protocol {
+            // Hop-by-hop options, routing, destination options.
+            0 | 43 | 60 => u32::from(length) * 8 + 8,
+            // Authentication.
+            51 => u32::from(length) * 4 + 8,
+            // A fragment; only the first has ports.
+            44 if offset == 0 && more & 0xf8 == 0 => 8,
+            _ => return None,
+        };
+        protocol = next;
     }
     if protocol != TCP && protocol != UDP {
         return None;
@@ -191,7 +210,7 @@ fn inner_v6(ctx: &XdpContext, packet: &mut Packet) -> Option<u32> {
         return None;
     }
     packet.key.protocol = u32::from(protocol);
-    Some(ports as u32)
+    Some(ports)
 }
 
 /// Copies a `T` from `offset` of the frame, by a helper (since 5.18): the offset need not be constant.

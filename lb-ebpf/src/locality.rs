@@ -51,7 +51,9 @@ extern "C" fn lvx_recall(destination: *const Address, table: u32, pool: u32, sch
     let Some(destination) = (unsafe { destination.as_ref() }) else { return NOBODY };
     let Some(entry) = entry(destination, table).and_then(|index| CELLS.get_ptr_mut(index)) else { return NOBODY };
     // SAFETY: `entry` points to a live map value; volatile, as all that CPUs share.
-    unsafe { (&raw mut (*entry).used).write_volatile(now) };
+    let used_word = unsafe { &raw mut (*entry).used };
+    // SAFETY: as above.
+    unsafe { used_word.write_volatile(now) };
     let found = if is_set(scheduler) { least_of_set(entry, pool, now) } else { remembered(server(entry)) };
     match found {
         Some(found) if found.is_usable() && !(locality::is_busy(&found.server) && somebody_is_idle(pool)) => {
@@ -79,7 +81,9 @@ extern "C" fn lvx_remember(destination: *const Address, table: u32, scheduler: u
         Some(index) => {
             if let Some(entry) = CELLS.get_ptr_mut(index) {
                 // SAFETY: `entry` points to a live map value.
-                unsafe { (&raw mut (*entry).server).write_volatile(word) };
+                let server_word = unsafe { &raw mut (*entry).server };
+                // SAFETY: as above.
+                unsafe { server_word.write_volatile(word) };
             }
         }
     }
@@ -105,7 +109,9 @@ fn entry(destination: &Address, table: u32) -> Option<u32> {
 #[inline(always)]
 fn server(cell: *mut Cell) -> u64 {
     // SAFETY: `cell` points to a live map value.
-    unsafe { (&raw const (*cell).server).read_volatile() }
+    let server = unsafe { &raw const (*cell).server };
+    // SAFETY: as above; volatile, because other CPUs write it.
+    unsafe { server.read_volatile() }
 }
 
 #[inline(always)]
@@ -123,7 +129,9 @@ fn list(cell: *mut Cell) -> List {
 #[inline(always)]
 fn next(cell: *mut Cell) -> u32 {
     // SAFETY: `cell` points to a live map value.
-    unsafe { (&raw const (*cell).next).read_volatile() }
+    let next = unsafe { &raw const (*cell).next };
+    // SAFETY: as above; volatile, because other CPUs write it.
+    unsafe { next.read_volatile() }
 }
 
 #[inline(always)]
@@ -164,10 +172,11 @@ fn least_of_set(entry: *mut Cell, pool: u32, now: u64) -> Option<Remembered> {
     let steps = set.count.wrapping_add(SPARE_STEPS);
     // SAFETY: the callback has the signature that the helper demands, and `walk` outlives the call.
     unsafe { bpf_loop(steps, look as *mut c_void, (&raw mut walk).cast(), 0) };
-    if set.count > 1 && now > changed_at.wrapping_add(u64::from(settings.lblcr_expiration)) {
-        if let Some((most, before)) = walk.scan.most() {
-            take_out(entry, most, before, changed_at, now);
-        }
+    if set.count > 1
+        && now > changed_at.wrapping_add(u64::from(settings.lblcr_expiration))
+        && let Some((most, before)) = walk.scan.most()
+    {
+        take_out(entry, most, before, changed_at, now);
     }
     let real = walk.scan.least()?;
     let generation = reals::get(real)?.generation;
@@ -223,7 +232,9 @@ fn unlink(entry: *mut Cell, cell: u32, before: u32) -> bool {
     } else {
         let Some(before) = CELLS.get_ptr_mut(before) else { return false };
         // SAFETY: `before` points to a live map value; others only put cells in front of the first.
-        unsafe { (&raw mut (*before).next).write_volatile(next(gone)) };
+        let next_word = unsafe { &raw mut (*before).next };
+        // SAFETY: as above.
+        unsafe { next_word.write_volatile(next(gone)) };
         // SAFETY: the pointer is into a live map value.
         unsafe { atomic::add64(list_word(entry), List::ONE.wrapping_neg()) };
     }
@@ -235,7 +246,9 @@ fn unlink(entry: *mut Cell, cell: u32, before: u32) -> bool {
 #[inline(always)]
 fn give_up(cell: *mut Cell) {
     // SAFETY: `cell` points to a live map value.
-    unsafe { (&raw mut (*cell).table).write_volatile(GONE) };
+    let table_word = unsafe { &raw mut (*cell).table };
+    // SAFETY: as above.
+    unsafe { table_word.write_volatile(GONE) };
 }
 
 /// Whether a member of the service is idle.

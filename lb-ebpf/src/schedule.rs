@@ -7,7 +7,7 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 use lb_common::address::Address;
 use lb_common::schedule::blocks::{self, BlockScan, Blocks, Summary};
-use lb_common::schedule::hash::{self, Buckets, PER_WORD, Probe};
+use lb_common::schedule::hash::{self, Buckets, Load, PER_WORD, Probe};
 use lb_common::schedule::pool::{self, Cursor, HEADER_WORDS, Header};
 use lb_common::schedule::twos::{Total, Twos};
 use lb_common::schedule::{self, Candidate, Kind, Members, Scan, Step};
@@ -93,7 +93,9 @@ const MANY: u32 = u32::MAX - 2;
 pub fn pick(service: &Service, packet: &Packet, settings: &Settings, now: u64) -> Option<u32> {
     let classic = settings.flags & sysctl::CLASSIC_OVERHEAD;
     let picked = match Kind::from_number(service.scheduler) {
-        Kind::Sh | Kind::Dh | Kind::Mh => probe(service, packet),
+        Kind::Sh | Kind::Dh | Kind::Mh => {
+            probe(service, packet, &packet.key.client, packet.key.source_port(), Load::Heeded)
+        }
         Kind::Twos => lvx_twos(service.pool, classic),
         Kind::Lblc | Kind::Lblcr if service.table != 0 => near(service, destination(packet), classic, now),
         Kind::Rr
@@ -241,34 +243,35 @@ fn destination(packet: &Packet) -> &Address {
     if packet.is_about_flow() { &packet.key.client } else { &packet.key.virtual_address }
 }
 
-/// The pick of a scheduler that hashes an address.
+/// The pick of a scheduler that hashes an address; `client` and `port` are the client's as far as they count.
 #[inline(always)]
-fn probe(service: &Service, packet: &Packet) -> u32 {
+fn probe(service: &Service, packet: &Packet, client: &Address, port: u16, load: Load) -> u32 {
     let key = if service.scheduler == Kind::Dh as u32 {
         hash::key(destination(packet), 0)
     } else {
-        let port = if service.flags & flags::SCHEDULER_2 != 0 { packet.key.source_port() } else { 0 };
-        hash::key(&packet.key.client, port)
+        hash::key(client, if service.flags & flags::SCHEDULER_2 != 0 { port } else { 0 })
     };
-    lvx_probe(service.pool, service.scheduler, service.flags & flags::SCHEDULER_1, key)
+    let heeds_load = u32::from(load == Load::Heeded);
+    lvx_probe(service.pool, service.scheduler, service.flags & flags::SCHEDULER_1, key, heeds_load)
 }
 
 /// A global function: the verifier looks at it once, whoever calls it.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn lvx_probe(first: u32, scheduler: u32, fallback: u32, key: u32) -> u32 {
+extern "C" fn lvx_probe(first: u32, scheduler: u32, fallback: u32, key: u32, heeds_load: u32) -> u32 {
     let Some(header) = header(first) else { return NOBODY };
     let kind = Kind::from_number(scheduler);
     let members = Pool { first, count: header.count };
     // dh has no fallback; its flags mean nothing.
     let fallback = fallback != 0 && scheduler != Kind::Dh as u32;
-    let mut work = ProbeWork { probe: Probe::new(kind, key, fallback, &header), members, picked: NOBODY };
+    let load = if heeds_load != 0 { Load::Heeded } else { Load::Ignored };
+    let mut work = ProbeWork { probe: Probe::new(kind, key, fallback, load, &header), members, picked: NOBODY };
     // SAFETY: the callback has the signature that the helper demands, and `work` outlives the call.
-    unsafe { bpf_loop(hash::max_steps(kind), look_into as *mut c_void, (&raw mut work).cast(), 0) };
+    unsafe { bpf_loop(hash::max_steps(kind, header.count), look_into as *mut c_void, (&raw mut work).cast(), 0) };
     work.picked
 }
 
-/// One bucket; 1 ends the loop.
+/// One bucket, or one member; 1 ends the loop.
 #[inline(never)]
 extern "C" fn look_into(_index: u32, work: *mut c_void) -> i64 {
     // SAFETY: `lvx_probe` passes a pointer to its `ProbeWork`.
@@ -331,12 +334,15 @@ extern "C" fn draw(_index: u32, work: *mut c_void) -> i64 {
     1
 }
 
-/// The real server for a flow that finds no room in the table: the same for each of its packets. Where the scheduler
-/// itself goes by a hash of the packet, it is asked.
+/// The real server for a flow that finds no room in the table: the same for each of its packets, and for all that a
+/// persistent client sends. Where the scheduler itself goes by a hash of the packet, it is asked.
 #[inline(always)]
 pub fn by_hash(service: &Service, packet: &Packet, hash: u64) -> Option<u32> {
     if hash::buckets(Kind::from_number(service.scheduler)) != 0 {
-        let picked = probe(service, packet);
+        let persistent = service.flags & flags::PERSISTENT != 0;
+        let client = if persistent { packet.key.client.masked(&service.netmask) } else { packet.key.client };
+        let port = if persistent { 0 } else { packet.key.source_port() };
+        let picked = probe(service, packet, &client, port, Load::Ignored);
         return if picked == NOBODY { None } else { Some(picked) };
     }
     let count = header(service.pool)?.count;

@@ -50,13 +50,18 @@ impl Default for Sizes {
 
 impl Sizes {
     /// Words of the pools: every server in a pool, the words of the blocks of large ones, each pool's header, and as much
-    /// again for pools that change; then a table of sh or dh for each service, and for 512 services one of mh.
+    /// again for pools that change; then the tables of schedulers that hash, and room for those that change.
     pub fn pool_words(&self) -> u32 {
         let members = self.real_slots().saturating_add(self.real_slots() / 16);
         let members = members.saturating_add(self.services.saturating_mul(4)).saturating_mul(3);
-        let hashed = self.services.saturating_mul(2 * hash::words(Kind::Sh));
-        let maglev = self.services.min(512).saturating_add(1).saturating_mul(hash::words(Kind::Mh));
-        members.saturating_add(hashed).saturating_add(maglev)
+        let changing = self.services.saturating_mul(hash::words(Kind::Sh)).saturating_add(hash::words(Kind::Mh));
+        members.saturating_add(self.hash_words()).saturating_add(changing)
+    }
+
+    /// Words that the tables of sh, dh and mh may take: one of sh or dh for each service, and for 512 services one of mh.
+    pub fn hash_words(&self) -> u32 {
+        let maglev = self.services.min(512).saturating_mul(hash::words(Kind::Mh));
+        self.services.saturating_mul(hash::words(Kind::Sh)).saturating_add(maglev)
     }
 
     /// Cells of lblc's and lblcr's tables: one for each destination, and one for each of its servers with lblcr.

@@ -48,7 +48,7 @@ fn ipvsadm(guest: &mut Guest, commands: &[&str]) -> Result<String> {
     for outcome in guest.run(&ops)? {
         match outcome {
             Outcome::Ran { status: 0, stdout, stderr } if stderr.is_empty() => printed = stdout,
-            other => bail!("{other:?}"),
+            other @ (Outcome::Done | Outcome::Ran { .. } | Outcome::Received { .. }) => bail!("{other:?}"),
         }
     }
     Ok(printed)

@@ -111,6 +111,7 @@ fn whom_nobody_answers() {
         let packet = Packet::tcp(&format!("{source}:1024"), VIP_WEB, "S");
         silent.check(&mut director, source, &packet.frame());
     }
+    unreachable(true).check(&mut director, "0.0.0.0/8", &Packet::tcp("0.1.2.3:1024", VIP_WEB, "S").frame());
     unreachable(true).check(&mut director, "class E", &Packet::tcp("240.0.0.1:1024", VIP_WEB, "S").frame());
     for source in ["::", "::1", "ff02::1", "2001:db8::1"] {
         let packet = Packet::udp(&format!("[{source}]:1024"), VIP_DNS6);

@@ -13,7 +13,7 @@ use super::*;
 fn server(director: &mut TestDirector, packet: &Packet) -> Option<u8> {
     match director.receive(&packet.frame()) {
         Fate::Sent(frame) if frame[..6] != ROUTER => Some(frame[5]),
-        _ => None,
+        Fate::Sent(_) | Fate::Redirected(_) | Fate::Passed(_) | Fate::Dropped => None,
     }
 }
 
@@ -103,20 +103,22 @@ fn addresses_of_ipv6_are_hashed_whole() {
     }
 }
 
-/// The weight that comes back with a server from the kernel's trash is the one that mh remembers.
+/// mh goes by the last weight that was not 0, and `-a` sets that one too, whatever it was before (`__ip_vs_update_dest`).
 #[test]
-fn a_server_that_was_quiesced_removed_and_added_again_has_its_slots() {
-    let mut director = with_three("mh -b mh-fallback");
+fn a_quiesced_server_keeps_its_slots_of_mh_until_it_is_added_anew() {
+    let mut director = with_three("mh");
     let before = picks(&mut director, clients(60, 1024));
-    let again = format!(
-        "ipvsadm -e -t {VIP_WEB} -r {C} -g -w 0
-         ipvsadm -d -t {VIP_WEB} -r {C}
-         ipvsadm -a -t {VIP_WEB} -r {C} -g -w 0"
-    );
-    director.must(again.lines().map(str::trim));
+    change(&mut director, &format!("ipvsadm -e -t {VIP_WEB} -r {C} -g -w 0"));
     let quiesced = picks(&mut director, clients(60, 1025));
-    assert!(before.iter().zip(&quiesced).all(|(before, now)| *before == Some(12) || before == now));
-    assert!(!quiesced.contains(&Some(12)));
+    assert!(before.contains(&Some(12)));
+    assert!(before.iter().zip(&quiesced).all(|(before, now)| *now == before.filter(|server| *server != 12)));
+    let mut of_two = with_three("mh");
+    change(&mut of_two, &format!("ipvsadm -d -t {VIP_WEB} -r {C}"));
+    let of_two = picks(&mut of_two, clients(60, 1026));
+    change(&mut director, &format!("ipvsadm -d -t {VIP_WEB} -r {C}\nipvsadm -a -t {VIP_WEB} -r {C} -g -w 0"));
+    assert_eq!(picks(&mut director, clients(60, 1026)), of_two);
+    change(&mut director, &format!("ipvsadm -e -t {VIP_WEB} -r {C} -g -w 1"));
+    assert_eq!(picks(&mut director, clients(60, 1027)), before);
 }
 
 #[test]
@@ -191,6 +193,59 @@ fn without_room_for_an_entry_the_hash_still_decides() {
             assert_eq!(server(&mut director, &syn), expected, "{scheduler}: {client}");
             // Established flows do not give way to others.
             assert_eq!(server(&mut director, &Packet::tcp(&client, VIP_WEB, "A")), expected, "{scheduler}: {client}");
+        }
+    }
+}
+
+/// Nor do thresholds move it, and a persistent client's network stays together, whatever the ports.
+#[test]
+fn without_room_for_an_entry_each_packet_of_a_flow_gets_the_same_answer() {
+    for scheduler in ["sh", "mh"] {
+        let mut director = TestDirector::new(Sizes { connections: 8, templates: 8, services: 2, real_servers: 8 });
+        change(&mut director, &format!("ipvsadm -A -t {VIP_WEB} -s {scheduler}\nipvsadm -A -u {VIP_DNS} -s rr"));
+        for real in [A, B, C] {
+            change(
+                &mut director,
+                &format!("ipvsadm -a -t {VIP_WEB} -r {real} -g\nipvsadm -a -u {VIP_DNS} -r {real} -g"),
+            );
+        }
+        for client in clients(8, 500) {
+            for flags in ["S", "A"] {
+                director.receive(&Packet::tcp(&client, VIP_WEB, flags).frame());
+            }
+        }
+        for client in clients(200, 1024) {
+            director.receive(&Packet::udp(&client, VIP_DNS).frame());
+        }
+        let before = picks(&mut director, clients(40, 1024));
+        for real in [A, B, C] {
+            // Each has a connection, and so more than it may have from now on.
+            change(&mut director, &format!("ipvsadm -e -t {VIP_WEB} -r {real} -g -x 1"));
+        }
+        for flags in ["S", "A", "PA"] {
+            let packets = clients(40, 1024).map(|client| Packet::tcp(&client, VIP_WEB, flags));
+            let again: Vec<_> = packets.map(|packet| server(&mut director, &packet)).collect();
+            assert_eq!(again, before, "{scheduler} {flags}");
+        }
+        let network = "-p 60 -M 255.255.0.0";
+        change(&mut director, &format!("ipvsadm -E -t {VIP_WEB} -s {scheduler} -b {scheduler}-port {network}"));
+        let ports = (2048..2068).flat_map(|port| clients(3, port));
+        let together = picks(&mut director, ports);
+        assert!(together[0].is_some() && together.iter().all(|server| *server == together[0]), "{scheduler}");
+    }
+}
+
+/// Where nobody can be picked that is found out by looking at the members, and with one that can it is found.
+#[test]
+fn a_fallback_finds_nobody_only_where_there_is_nobody() {
+    for scheduler in ["sh", "mh"] {
+        let mut director = with_three(&format!("{scheduler} -b {scheduler}-fallback"));
+        for (real, left) in [(A, 2), (B, 1), (C, 0)] {
+            change(&mut director, &format!("ipvsadm -e -t {VIP_WEB} -r {real} -g -w 0"));
+            let found: std::collections::BTreeSet<_> =
+                picks(&mut director, clients(40, 1024 + left)).into_iter().collect();
+            assert_eq!(found.contains(&None), left == 0, "{scheduler}: {found:?}");
+            assert_eq!(found.len(), usize::from(left.max(1)), "{scheduler}: {found:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ pub mod table;
 mod tests;
 
 use super::pool::Header;
-use super::{Kind, Members, Step};
+use super::{Candidate, Kind, Members, Step};
 use crate::address::Address;
 
 /// Buckets of sh and dh (`IP_VS_SH_TAB_SIZE`, `IP_VS_DH_TAB_SIZE`).
@@ -73,53 +73,101 @@ pub trait Buckets: Members {
     fn position(&self, bucket: u32) -> Option<u32>;
 }
 
-/// A hash scheduler at work: looks into one bucket a step.
+/// Whether a server that has as many connections as it may have is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// It is.
+    Heeded,
+    /// It is not: for packets of a connection that is nowhere kept, which must not change its server.
+    Ignored,
+}
+
+/// A hash scheduler at work: looks into one bucket, or at one member, a step.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe {
     kind: Kind,
     key: u32,
     fallback: bool,
-    /// Buckets looked into. It starts from [`Header::zero`], as `first` does.
+    load: Load,
+    /// Number of members.
+    count: u32,
+    /// 0, then [`MEMBERS`], then [`FALLBACK`]. It starts from [`Header::zero`], as `tries` and `first` do.
+    phase: u32,
+    /// Members looked at, or buckets looked into, in this phase.
     tries: u32,
     /// The bucket of the key itself.
     first: u32,
+    /// 0 ([`Header::zero`]).
+    zero: u32,
 }
 
-/// How many steps a probe can take, at most: the bucket itself, then as many as there are.
+/// Behind the bucket of the key: the members, whether there is one to be found at all. The kernel looks into as many
+/// buckets as there are to see that there is none, which is 4,093 hashes of mh for each packet.
+const MEMBERS: u32 = 1;
+/// Behind that: the buckets of the fallback.
+const FALLBACK: u32 = 2;
+
+/// How many steps a probe among `count` members can take, at most.
 #[inline(always)]
-pub const fn max_steps(kind: Kind) -> u32 {
-    buckets(kind) + 1
+pub const fn max_steps(kind: Kind, count: u32) -> u32 {
+    buckets(kind).saturating_add(count).saturating_add(2)
 }
 
 impl Probe {
     /// Starts with a key ([`key`]); a `fallback` looks further where a member cannot be picked.
     #[inline(always)]
-    pub const fn new(kind: Kind, key: u32, fallback: bool, header: &Header) -> Self {
-        Self { kind, key, fallback, tries: header.zero, first: header.zero }
+    pub const fn new(kind: Kind, key: u32, fallback: bool, load: Load, header: &Header) -> Self {
+        let zero = header.zero;
+        Self { kind, key, fallback, load, count: header.count, phase: zero, tries: zero, first: zero, zero }
     }
 
-    /// Looks into one bucket (`ip_vs_sh_get_fallback`, `ip_vs_mh_get_fallback`).
+    /// Looks into one bucket, or at one member (`ip_vs_sh_get_fallback`, `ip_vs_mh_get_fallback`).
     #[inline(always)]
     pub fn step<B: Buckets>(&mut self, members: &B) -> Step {
-        let size = if matches!(self.kind, Kind::Mh) { SLOTS } else { BUCKETS };
-        let offset = if self.tries == 0 { 0 } else { (self.tries - 1 + self.first) % size };
-        let bucket = bucket(self.kind, self.key, offset);
-        if self.tries == 0 {
-            self.first = bucket;
+        if self.phase == MEMBERS {
+            return self.look_for_any(members);
         }
-        self.tries += 1;
+        let size = if matches!(self.kind, Kind::Mh) { SLOTS } else { BUCKETS };
+        let offset = if self.phase == FALLBACK { (self.tries + self.first) % size } else { 0 };
+        let bucket = bucket(self.kind, self.key, offset);
         let Some(position) = members.position(bucket) else { return Step::Nobody };
         let Some(candidate) = members.candidate(position) else { return Step::Nobody };
-        if candidate.weight != 0 && !candidate.overloaded {
+        if self.takes(&candidate) {
             return Step::Pick(candidate.real);
         }
+        if self.phase == FALLBACK {
+            self.tries += 1;
+            return if self.tries < size { Step::Continue } else { Step::Nobody };
+        }
+        self.first = bucket;
+        self.phase = MEMBERS;
         if self.fallback { Step::Continue } else { Step::Nobody }
+    }
+
+    /// Whether a member can be picked (`is_unavailable`).
+    #[inline(always)]
+    const fn takes(&self, candidate: &Candidate) -> bool {
+        candidate.weight != 0 && !(candidate.overloaded && matches!(self.load, Load::Heeded))
+    }
+
+    #[inline(always)]
+    fn look_for_any<B: Buckets>(&mut self, members: &B) -> Step {
+        if self.tries >= self.count {
+            return Step::Nobody;
+        }
+        let Some(candidate) = members.candidate(self.tries) else { return Step::Nobody };
+        self.tries += 1;
+        if self.takes(&candidate) {
+            self.tries = self.zero;
+            self.phase = FALLBACK;
+        }
+        Step::Continue
     }
 
     /// Runs the probe to its end.
     #[cfg(not(target_arch = "bpf"))]
     pub fn run<B: Buckets>(&mut self, members: &B) -> Option<u32> {
-        for _ in 0..max_steps(self.kind) {
+        for _ in 0..max_steps(self.kind, self.count) {
             match self.step(members) {
                 Step::Continue => {}
                 Step::Pick(real) => return Some(real),

@@ -40,6 +40,8 @@ pub struct Tables<M> {
     services: HashMap<ServiceId, Entry>,
     free_services: Slots,
     pools: Arena,
+    /// Words that the tables of sh, dh and mh may take in the pools, all together.
+    hash_words: u32,
     reals: servers::Reals,
     settings: Settings,
     sysctls: Sysctls,
@@ -61,6 +63,7 @@ impl<M: Maps> Tables<M> {
             services: HashMap::new(),
             free_services: Slots::new(sizes.services),
             pools: Arena::new(sizes.pool_words()),
+            hash_words: sizes.hash_words(),
             reals: servers::Reals::new(sizes.real_slots()),
             settings: Settings::default(),
             sysctls: Sysctls::default(),

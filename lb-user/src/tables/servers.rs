@@ -45,11 +45,26 @@ pub struct Member {
     pub real: u32,
     /// Its weight.
     pub weight: u32,
-    /// The last weight that was not 0, or 0.
+    /// The last weight that was not 0; 0 if it was added with that.
     pub last_weight: u32,
 }
 
 impl Member {
+    /// A server that joins a service. What its weight was when it was a member before is forgotten, even if it finds its
+    /// connections again (`__ip_vs_update_dest`).
+    pub(super) fn new(server: &model::RealServer, real: u32) -> Self {
+        let address = (server.address, server.port);
+        Self { address, real, weight: server.weight, last_weight: server.weight }
+    }
+
+    /// Changes its weight.
+    pub(super) fn set_weight(&mut self, weight: u32) {
+        self.weight = weight;
+        if weight != 0 {
+            self.last_weight = weight;
+        }
+    }
+
     /// What the table of a scheduler that hashes is made of.
     pub(super) fn hashed(&self) -> table::Member {
         let (address, port) = self.address;
@@ -263,9 +278,6 @@ impl Reals {
 
 fn configure(real: &mut RealServer, server: &model::RealServer) {
     real.weight = server.weight;
-    if server.weight != 0 {
-        real.last_weight = server.weight;
-    }
     real.upper_threshold = server.upper_threshold;
     real.lower_threshold = server.lower_threshold;
 }

@@ -88,6 +88,7 @@ impl<M: Maps> Tables<M> {
             return Err(full("services"));
         }
         let kind = kind(service.scheduler);
+        self.has_room_to_hash(kind, None)?;
         let pool = self.write_pool(kind, &[], Cursor { position: HEAD, weight: 0 }, Change::Init)?;
         let Ok(table) = self.open_table(kind) else {
             self.pools.give(pool.first, pool.words);
@@ -124,7 +125,8 @@ impl<M: Maps> Tables<M> {
             self.maps.set_service(entry.index, &entry.words);
             return Ok(());
         }
-        let members = entry.members.clone();
+        let (members, old_kind) = (entry.members.clone(), entry.kind);
+        self.has_room_to_hash(kind, Some(old_kind))?;
         let Ok(mut table) = self.open_table(kind) else { return Err(full_of_tables()) };
         let cell = table.as_ref().map_or(0, Table::cell);
         self.change(&service.id, service::Service { pool: before.pool, table: cell, ..words }, &mut table);
@@ -184,9 +186,7 @@ impl<M: Maps> Tables<M> {
             return Err(full("real_servers"));
         };
         let mut members = entry.members.clone();
-        let last_weight = self.maps.real(real).last_weight;
-        let address = (server.address, server.port);
-        members.insert(0, Member { address, real, weight: server.weight, last_weight });
+        members.insert(0, Member::new(server, real));
         let kind = entry.kind;
         let published = self.publish(*id, kind, members, Change::Added);
         if published.is_err() {
@@ -201,10 +201,7 @@ impl<M: Maps> Tables<M> {
     /// There is no such server, or no room for the changed pool.
     pub fn edit_server(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
         let (position, mut members, kind) = self.member(id, &(server.address, server.port))?;
-        members[position].weight = server.weight;
-        if server.weight != 0 {
-            members[position].last_weight = server.weight;
-        }
+        members[position].set_weight(server.weight);
         let real = members[position].real;
         self.publish(*id, kind, members, Change::Edited)?;
         self.reals.edit(&mut self.maps, real, server);
@@ -329,6 +326,20 @@ impl<M: Maps> Tables<M> {
         }
         self.maps.set_pool(first, &all);
         Ok(Run { first, words })
+    }
+
+    /// Whether the table of one more service of a scheduler that hashes can be made, or of one that had another scheduler
+    /// before. A quota, so that services that are there never lack room to change, and servers to be taken out.
+    fn has_room_to_hash(&self, kind: Kind, before: Option<Kind>) -> Result<(), Refusal> {
+        let taken: u32 = self.services.values().map(|entry| hash::words(entry.kind)).sum();
+        let more = hash::words(kind);
+        if more == 0 || taken - before.map_or(0, hash::words) + more <= self.hash_words {
+            return Ok(());
+        }
+        Err(Refusal::Full(
+            "no room for more tables of sh, dh and mh; give `[sizes] services` a larger number and restart lvx"
+                .to_owned(),
+        ))
     }
 
     fn words(&self, service: &Service) -> service::Service {

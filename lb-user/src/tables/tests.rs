@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use lb_common::real_server::flags;
 use lb_common::schedule::blocks::{self, Summary};
 use lb_common::schedule::pool::{HEADER_WORDS, split_member};
+use lb_common::schedule::{Kind, hash};
 
 use super::memory::MemoryMaps;
 use super::{Path, Tables};
@@ -128,6 +129,46 @@ fn a_path_reaches_every_slot_of_its_address() {
     assert_eq!(tables.maps().reals[&1].ifindex, 3, "a server that comes later finds the path");
     tables.set_path(server(10, 1).address, Path::Unknown);
     assert_eq!(tables.maps().reals[&1].flags & flags::REACHABLE, 0);
+}
+
+/// 512 services with mh are promised, and a table of sh for each service besides.
+#[test]
+fn the_default_sizes_have_room_for_many_tables() {
+    let Sizes { services, .. } = Sizes::default();
+    assert!(Sizes::default().hash_words() >= 512 * hash::words(Kind::Mh) + services * hash::words(Kind::Sh));
+}
+
+#[test]
+fn without_room_for_a_table_a_service_is_refused_and_those_that_are_there_go_on_changing() {
+    let sizes = Sizes { connections: 16, templates: 16, services: 600, real_servers: 1_200 };
+    let mut tables = Tables::new(MemoryMaps::default(), sizes);
+    let id = |port| ServiceId::Address { protocol: Protocol::Tcp, vip: VIP.into(), port };
+    let of = |port, scheduler| Service { id: id(port), scheduler, ..service() };
+    let most = u16::try_from(sizes.hash_words() / hash::words(Kind::Mh)).expect("a few hundred");
+    for port in 1..=most {
+        tables.add_service(&of(port, SchedulerKind::Mh)).expect("room for a table");
+    }
+    let before = tables.maps().services.clone();
+    let refused = tables.add_service(&of(1_000, SchedulerKind::Mh));
+    assert!(matches!(&refused, Err(Refusal::Full(text)) if text.contains("[sizes] services")), "{refused:?}");
+    assert_eq!(tables.maps().services, before);
+    tables.add_service(&of(1_000, SchedulerKind::Rr)).expect("it needs no table");
+    let rr = tables.maps().services[&u32::from(most)];
+    assert!(tables.edit_service(&of(1_000, SchedulerKind::Mh)).is_err());
+    assert_eq!(tables.maps().services[&u32::from(most)], rr);
+
+    for number in 0..2 {
+        for port in 1..=most {
+            tables.add_server(&id(port), &server(number, 1)).expect("room");
+        }
+    }
+    for port in 1..=most {
+        tables.edit_server(&id(port), &server(1, 0)).expect("room");
+        tables.remove_server(&id(port), &(server(0, 1).address, 80), true).expect("room");
+    }
+    tables.remove_service(&id(1)).expect("it is there");
+    tables.edit_service(&of(1_000, SchedulerKind::Mh)).expect("room again");
+    tables.edit_service(&of(1_000, SchedulerKind::Sh)).expect("a smaller one");
 }
 
 /// The words of the only service's blocks, and each member's word by its place in the pool.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::time::Duration;
 
 use crate::call;
 use crate::link::{FAR_MAC, NEAR_MAC};
@@ -14,6 +15,9 @@ const MLD_REPORTS: [u8; 6] = [0x33, 0x33, 0, 0, 0, 0x16];
 
 /// The longest frame: an MTU of 65,535 bytes and the header.
 const LONGEST: usize = 65_549;
+
+/// From one tick of the kernel to the next.
+const TICK: Duration = Duration::from_millis(10);
 
 /// How many milliseconds a marker may be under way.
 const PATIENCE: i32 = 10_000;
@@ -68,6 +72,9 @@ impl Wire {
         for frame in frames {
             send(&self.far, frame)?;
             came.push(self.rest()?);
+            // Some of it is left to the kernel's next tick, as the end of a connection that a new one replaces
+            // (`ip_vs_conn_expire_now`).
+            std::thread::sleep(TICK);
         }
         Ok(came)
     }

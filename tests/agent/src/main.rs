@@ -35,8 +35,8 @@ fn serve(lines: Lines) -> io::Result<()> {
     // The host is silent until it is greeted: what it said before the line was set up would be lost.
     let mut outcome = Ok(start::greeting()?);
     loop {
-        answer(&mut to, &Answer::Outcome(outcome))?;
         clock.stay()?;
+        answer(&mut to, &Answer::Outcome(outcome))?;
         let Some(op) = read_request(&mut from)? else { return Ok(()) };
         clock.skip()?;
         outcome = worker.work(op).map_err(|error| error.to_string());

@@ -6,11 +6,11 @@
 //! forward by what is left, and the timer fires at once. The kernel is Debian's, unchanged; no timer fires early in its
 //! time, none is left out, and none changes its place among the others.
 //!
-//! So time passes in the guest only as it waits, and while it works, [`SLOWNESS`] times slower than outside: what happens
+//! So time passes in the guest only as it waits, and while it works, `SLOWNESS` times slower than outside: what happens
 //! when does not hang on how busy this machine is.
 //!
 //! The guest switches skipping on and off by a byte, `1` or `0`, that it writes to its second serial line, which is the
-//! process's file descriptor [`SWITCH`]: off when it waits for its host, which takes what it takes. It is on at the start:
+//! process's file descriptor `SWITCH`: off when it waits for its host, which takes what it takes. It is on at the start:
 //! booting, too, is waiting here and there. Until it is first switched off, time is as fast as outside.
 
 use std::ffi::{CStr, c_int, c_void};
@@ -208,7 +208,7 @@ fn skip() {
     unsafe { set_timer(timer, 0, &raw const set, std::ptr::null_mut()) };
 }
 
-/// Writes; a byte to [`SWITCH`] switches skipping on or off.
+/// Writes; a byte to `SWITCH` switches skipping on or off.
 ///
 /// # Safety
 /// As the C library's.

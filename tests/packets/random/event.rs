@@ -20,7 +20,20 @@ pub enum Event {
 /// Any of them; packets most often.
 pub fn event() -> impl Strategy<Value = Event> {
     let (tcp, server, weight) = (any::<bool>(), 10..14u8, 0..4u32);
-    let schedulers = prop::sample::select(vec!["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf"]);
+    let schedulers = prop::sample::select(vec![
+        "rr",
+        "wrr",
+        "lc",
+        "wlc",
+        "sed",
+        "nq",
+        "fo",
+        "ovf",
+        "sh",
+        "dh",
+        "mh -b mh-fallback",
+        "twos",
+    ]);
     let bits = prop::sample::select(["S", "A", "PA", "FA", "R", "SA", "-"].map(flags).to_vec());
     prop_oneof![
         2 => (tcp, server.clone(), weight.clone()).prop_map(|(tcp, server, weight)| Event::Add { tcp, server, weight }),

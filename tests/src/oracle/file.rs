@@ -131,7 +131,11 @@ impl Recording {
                     "wait" => {}
                     other => bail!("no recording: step {number} sets {other}, which cannot be set"),
                 },
-                entry => {
+                entry @ (Entry::Cmd { .. }
+                | Entry::Sh { .. }
+                | Entry::Pkt(_)
+                | Entry::Sleep { .. }
+                | Entry::Dump { .. }) => {
                     let read = entry.steps(ttl, tos).with_context(|| format!("no recording: step {number}"))?;
                     steps.extend(read);
                 }
@@ -334,10 +338,8 @@ mod tests {
         let mut recording = parse(SHORT);
         recording.wheel = Some(Wheel { hz: 100, phase: 7 });
         recording.took = Duration::from_millis(300);
-        let sent = match &recording.steps[1] {
-            Step::Send(sent, _) => Sent { tos: 3, ..sent.clone() },
-            other => panic!("{other:?}"),
-        };
+        let Step::Send(sent, _) = &recording.steps[1] else { panic!("{recording:?}") };
+        let sent = Sent { tos: 3, ..sent.clone() };
         let line = Line { words: "ipvsadm -R".to_owned(), input: "-C\n".to_owned() };
         let ran = Ran { status: 2, output: "1".to_owned(), error: Some("2".to_owned()) };
         recording.steps.extend([

@@ -208,11 +208,12 @@ impl Outcomes {
             if self.frames.len() == 0 {
                 self.frames = self.received()?.into_iter();
             }
-            let frames: Vec<_> = self.frames.next().context("no frames")?.into_iter().filter(is_for_one).collect();
+            let frames: Vec<_> =
+                self.frames.next().context("no frames")?.into_iter().filter(|frame| is_for_one(frame)).collect();
             return Ok(Step::Send(sent.clone(), outcome::came(&sent.frame(), &frames)));
         }
         if let Action::Wait(time) = action {
-            if let Some(frame) = self.received()?.concat().into_iter().find(is_for_one) {
+            if let Some(frame) = self.received()?.concat().into_iter().find(|frame| is_for_one(frame)) {
                 bail!("the director sent a frame unasked: {frame:02x?}");
             }
             return Ok(Step::Wait(*time));
@@ -235,6 +236,6 @@ impl Outcomes {
 }
 
 /// Whether a frame is for one host: the director also tells its network which multicast groups it is in.
-fn is_for_one(frame: &Vec<u8>) -> bool {
+fn is_for_one(frame: &[u8]) -> bool {
     frame.first().is_some_and(|first| first & 1 == 0)
 }

@@ -143,7 +143,7 @@ impl Shared<'_> {
         let mut done = self.done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         done.0.add(&recording);
         done.1.extend(found);
-        if done.0.cases % 50 == 0 {
+        if done.0.cases.is_multiple_of(50) {
             (self.say)(&format!("{}", done.0));
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use proptest::prelude::*;
 
 use super::table::{self, Member};
-use super::{BUCKETS, Buckets, EMPTY, PER_WORD, Probe, SLOTS, bucket, buckets, key, sip};
+use super::{BUCKETS, Buckets, EMPTY, Load, PER_WORD, Probe, SLOTS, bucket, buckets, key, sip};
 use crate::address::Address;
 use crate::schedule::pool::Header;
 use crate::schedule::{Candidate, Kind, Members};
@@ -49,8 +49,12 @@ impl Service {
     }
 
     fn pick(&self, key: u32, fallback: bool) -> Option<u32> {
+        self.pick_under(Load::Heeded, key, fallback)
+    }
+
+    fn pick_under(&self, load: Load, key: u32, fallback: bool) -> Option<u32> {
         let header = Header { max_weight: 0, divisor: 1, count: self.members.len() as u32, zero: 0 };
-        Probe::new(self.kind, key, fallback, &header).run(self)
+        Probe::new(self.kind, key, fallback, load, &header).run(self)
     }
 
     /// What the clients 10.1.0.1, .2, ... get.
@@ -113,6 +117,23 @@ fn destination_hashing_looks_at_no_weight_but_refuses_weight_0() {
 }
 
 #[test]
+fn an_overloaded_server_keeps_what_is_nowhere_kept() {
+    for kind in [Kind::Sh, Kind::Dh, Kind::Mh] {
+        let mut service = Service::new(kind, &[(1, 1), (1, 1)]);
+        let before = service.picks(20, false);
+        service.overloaded = vec![true, true];
+        assert_eq!(service.picks(20, true), "-".repeat(20));
+        for (client, before) in (1..).zip(before.chars()) {
+            let picked = service.pick_under(Load::Ignored, key(&v4(10, 1, 0, client), 0), false);
+            assert_eq!(picked, before.to_digit(10), "{kind:?} {client}");
+        }
+        service.members[0].weight = 0;
+        service.members[1].weight = 0;
+        assert_eq!(service.pick_under(Load::Ignored, 1, false), None);
+    }
+}
+
+#[test]
 fn nobody_is_in_an_empty_table() {
     for kind in [Kind::Sh, Kind::Dh, Kind::Mh] {
         assert_eq!(Service::new(kind, &[]).picks(3, true), "---");
@@ -139,6 +160,51 @@ fn few_slots_change_hands_when_a_server_goes() {
     four.words = table::words(Kind::Mh, &four.members);
     let moved = five.positions().iter().zip(four.positions()).filter(|(a, b)| **a != Some(4) && **a != *b).count();
     assert!(moved * 20 < SLOTS as usize, "{moved} of {SLOTS} slots of servers that stayed");
+}
+
+/// The table as `ip_vs_sh_reassign` and `ip_vs_dh_reassign` fill it, bucket by bucket.
+fn naive_buckets(service: &Service) -> Vec<Option<u32>> {
+    let (mut at, mut filled) = (0, 0);
+    let mut next = |_| {
+        let weight = service.members.get(at)?.weight;
+        let position = at as u32;
+        filled += 1;
+        if service.kind == Kind::Dh || filled >= weight {
+            (at, filled) = ((at + 1) % service.members.len(), 0);
+        }
+        Some(position)
+    };
+    (0..BUCKETS).map(&mut next).collect()
+}
+
+/// The table as `ip_vs_mh_reassign` fills it: whole preference lists, one slot after the other.
+fn naive_slots(service: &Service) -> Vec<Option<u32>> {
+    let mut slots = vec![None; SLOTS as usize];
+    let weights = || service.members.iter().map(|member| member.last_weight).filter(|weight| *weight > 0);
+    let Some(largest) = weights().max() else { return slots };
+    let divides = |divisor: &u32| weights().all(|weight| weight % divisor == 0);
+    let divisor = (1..=largest).rev().find(divides).expect("1 does");
+    let bits = (0..32).filter(|bit| (largest / divisor) >> bit != 0).count() as u32;
+    let turns = |weight: u32| match (weight / divisor) >> bits.saturating_sub(6) {
+        0 if weight != 0 => 1,
+        turns => turns,
+    };
+    let preferences = |member: &Member| {
+        let key = key(&member.address, member.port);
+        let (offset, skip) = (sip::hash(key, sip::FIRST) % SLOTS, sip::hash(key, sip::SECOND) % (SLOTS - 1) + 1);
+        (0..SLOTS).map(move |index| ((offset + index * skip % SLOTS) % SLOTS) as usize)
+    };
+    let mut lists: Vec<Vec<usize>> =
+        service.members.iter().map(|member| preferences(member).collect::<Vec<_>>()).collect();
+    loop {
+        for (position, member) in service.members.iter().enumerate() {
+            for _ in 0..turns(member.last_weight) {
+                let Some(free) = lists[position].iter().position(|slot| slots[*slot].is_none()) else { return slots };
+                let slot = lists[position].drain(..=free).next_back().expect("it was found");
+                slots[slot] = Some(position as u32);
+            }
+        }
+    }
 }
 
 /// `ip_vs_sh_get_fallback` and `ip_vs_mh_get_fallback`, bucket by bucket.
@@ -175,6 +241,18 @@ proptest! {
         for key in keys {
             prop_assert_eq!(service.pick(key, fallback), naive(&service, key, fallback));
         }
+    }
+
+    #[test]
+    fn tables_are_those_of_the_kernels_loops(
+        kind in kind(),
+        weights in proptest::collection::vec((0u32..3, prop_oneof![0u32..4, 0u32..300, Just(3000u32)]), 0..9),
+    ) {
+        // Some are quiesced, and some never had a weight.
+        let pairs: Vec<_> = weights.iter().map(|(factor, last)| (factor.min(&1) * last, *last)).collect();
+        let service = Service::new(kind, &pairs);
+        let expected = if kind == Kind::Mh { naive_slots(&service) } else { naive_buckets(&service) };
+        prop_assert_eq!(service.positions(), expected);
     }
 
     #[test]

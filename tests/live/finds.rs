@@ -69,7 +69,7 @@ fn another_scheduler_is_found() {
         other @ (Action::Sysctl(_) | Action::Send(_) | Action::Wait(_)) => other,
     };
     let found = found_by(Twin { misunderstand, ..Twin::honest() });
-    assert!(length(&found) <= 2, "{found}");
+    assert!(length(&found) <= 8, "{found}");
 }
 
 #[test]

@@ -4,11 +4,8 @@
 
 mod finds;
 
-use std::path::PathBuf;
-
 use lvx_tests::guest::Guest;
-use lvx_tests::oracle::live::{self, Kind, Plan, Recorder as _, Total};
-use lvx_tests::oracle::{Recording, differences, lvx};
+use lvx_tests::oracle::live::{self, Kind, Plan, Total};
 
 /// Seed of the first case.
 const SEED: u64 = 20_260_700;
@@ -38,16 +35,4 @@ fn random_cases_are_decided_alike() {
 fn random_cases_with_time_are_decided_alike() {
     let total = equal(Plan { seed: SEED, cases: 40, kind: Kind::Timed, keep_going: false }, 1);
     assert!(total.listings > 600, "most of it matters: {total}");
-}
-
-/// The other recordings of timers are of templates, whose ends the kernel's timer wheel decides: `replay` plays them with the
-/// wheel where it stood.
-#[test]
-fn the_recording_of_tcp_states_is_decided_alike_when_made_again() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/time_tcp_states.json");
-    let case = Recording::read(&path).unwrap_or_else(|error| panic!("{error:#}")).case();
-    let recording = boot().record(&case).unwrap_or_else(|error| panic!("{error:#}"));
-    let played = lvx::record(&case, &recording.kernel, recording.wheel).unwrap_or_else(|error| panic!("{error:#}"));
-    let differences = differences(&recording, &played);
-    assert!(differences.is_empty(), "{}", differences[0]);
 }

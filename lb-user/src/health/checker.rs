@@ -11,6 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::check::{Check, Target};
 use super::probe::{self, Answer};
+use super::sockets::Sockets;
 use super::state::{Outcome, State, Transition};
 use crate::api::Health;
 
@@ -120,13 +121,14 @@ async fn watch(
 ) {
     let mut ticks = interval_at(Instant::now() + jitter(&target, check.interval), check.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let sockets = Sockets::host();
     let mut first_against = Instant::now();
     loop {
         ticks.tick().await;
         if state.against() == 0 {
             first_against = Instant::now();
         }
-        let (transition, detail) = match probe::ask(&check).await {
+        let (transition, detail) = match probe::ask(&check, &sockets).await {
             Answer::Good(detail) => (state.observe(Outcome::Good), detail),
             Answer::Bad(detail) => (state.observe(Outcome::Bad), detail),
             Answer::Unknown(detail) => (None, detail),

@@ -86,6 +86,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::super::check::{Check, CheckKind};
+    use super::super::sockets::Sockets;
     use super::*;
 
     /// A server of one connection: it reads a request's head, answers with `reply`, and gives the head.
@@ -124,7 +125,7 @@ mod tests {
         ];
         for (reply, expected) in rows {
             let (address, served) = server(reply).await;
-            assert_eq!(probe::ask(&check(address, HttpCheck::default())).await, expected);
+            assert_eq!(probe::ask(&check(address, HttpCheck::default()), &Sockets::host()).await, expected);
             served.await.expect("served");
         }
     }
@@ -132,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_http_is_named_so() {
         let (address, _served) = server("220 mail.example ESMTP\r\n\r\n").await;
-        let Answer::Bad(words) = probe::ask(&check(address, HttpCheck::default())).await else {
+        let Answer::Bad(words) = probe::ask(&check(address, HttpCheck::default()), &Sockets::host()).await else {
             panic!("a mail server's greeting was taken for an HTTP answer");
         };
         assert!(words.starts_with("not an HTTP answer"), "{words}");
@@ -147,7 +148,7 @@ mod tests {
             host: Some(HeaderValue::from_static("shop.example")),
             status: "200,301".parse().expect("a set"),
         };
-        assert_eq!(probe::ask(&check(address, request)).await, Answer::Good("status 301".to_owned()));
+        assert_eq!(probe::ask(&check(address, request), &Sockets::host()).await, Answer::Good("status 301".to_owned()));
         let head = served.await.expect("served").to_lowercase();
         assert!(head.starts_with("head /health?deep=1 http/1.1\r\n"), "{head}");
         assert!(head.contains("\r\nhost: shop.example\r\n"), "{head}");
@@ -159,7 +160,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
         let mut check = check(listener.local_addr().expect("an address"), HttpCheck::default());
         check.timeout = Duration::from_millis(100);
-        assert_eq!(probe::ask(&check).await, Answer::Bad("no answer within 100ms".to_owned()));
+        assert_eq!(probe::ask(&check, &Sockets::host()).await, Answer::Bad("no answer within 100ms".to_owned()));
     }
 
     #[test]

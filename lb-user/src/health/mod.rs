@@ -8,8 +8,10 @@ mod check;
 mod checker;
 mod http;
 mod probe;
+mod sockets;
 mod state;
 
 pub use check::{Check, CheckKind, HttpCheck, StatusSet, Target};
 pub use checker::{Checker, HealthEvent, Report};
+pub use sockets::Sockets;
 pub use state::{Outcome, State, Transition};

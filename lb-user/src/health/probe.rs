@@ -4,11 +4,11 @@ use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::check::{Check, CheckKind};
 use super::http;
+use super::sockets::Sockets;
 
 /// What came of a probe, in words that an operator understands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +22,9 @@ pub(super) enum Answer {
 }
 
 /// Asks once; ends within the check's timeout.
-pub(super) async fn ask(check: &Check) -> Answer {
+pub(super) async fn ask(check: &Check, sockets: &Sockets) -> Answer {
     let asked = async {
-        let stream = match TcpStream::connect(check.endpoint).await {
+        let stream = match sockets.tcp(check.endpoint).await {
             Ok(stream) => stream,
             Err(error) => return failure(&error),
         };
@@ -77,9 +77,9 @@ mod tests {
     async fn an_accepted_connection_is_good_and_a_closed_port_is_refused() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
         let check = tcp(listener.local_addr().expect("an address"));
-        assert_eq!(ask(&check).await, Answer::Good("connected".to_owned()));
+        assert_eq!(ask(&check, &Sockets::host()).await, Answer::Good("connected".to_owned()));
         drop(listener);
-        assert_eq!(ask(&check).await, Answer::Bad("connection refused".to_owned()));
+        assert_eq!(ask(&check, &Sockets::host()).await, Answer::Bad("connection refused".to_owned()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,37 @@
+//! Where the sockets of probes come from.
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// A source of sockets. All that a probe sends goes through one that was made here.
+#[derive(Clone, Debug, Default)]
+pub struct Sockets(());
+
+impl Sockets {
+    /// Sockets of the director's own network namespace: packets go where its routes say.
+    pub fn host() -> Self {
+        Self(())
+    }
+
+    /// A socket that does not block.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn socket(&self, to: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address(to), kind, Some(protocol))?;
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+
+    /// A TCP connection.
+    ///
+    /// # Errors
+    /// What `connect` says.
+    pub async fn tcp(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        let socket = self.socket(to, Type::STREAM, Protocol::TCP)?;
+        TcpSocket::from_std_stream(socket.into()).connect(to).await
+    }
+}

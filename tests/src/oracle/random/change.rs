@@ -100,6 +100,7 @@ impl Maker {
             }
             Kind::DeleteService if self.count() => {
                 self.command(format!("-D {}", service.id));
+                self.removed.push(service.id.clone());
                 (service.present, service.servers) = (false, Vec::new());
                 self.traffic.forget_ended();
             }
@@ -107,6 +108,7 @@ impl Maker {
                 self.command("-C".to_owned());
                 self.traffic.forget_ended();
                 for service in &mut self.services {
+                    self.removed.push(service.id.clone());
                     (service.present, service.servers) = (false, Vec::new());
                 }
                 return;
@@ -145,6 +147,7 @@ impl Maker {
             self.actions.push(Action::command(rule));
         }
         service.present = true;
+        self.remade |= self.removed.contains(&service.id);
         let options = service.options(&mut self.rng);
         self.command(format!("-A {}{options}", service.id));
         for _ in 0..self.rng.between(1, 2) {

@@ -7,7 +7,8 @@ use super::recording::Ran;
 /// Seconds that an expiry may differ by: recorders and machines are not equally fast, and timers are coarse.
 const TOLERANCE: u64 = 2;
 
-/// How the ends of a command differ, by its line; what expires may do so earlier by what the recording `took`.
+/// How the ends of a command differ, by its line; what expires may do so earlier by what both of
+/// them `took`.
 ///
 /// # Errors
 /// They do; the error shows how.

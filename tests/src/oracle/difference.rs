@@ -26,7 +26,7 @@ impl fmt::Display for Difference {
 
 /// Where two recordings of one case differ: what the real IPVS did, and what LVX did.
 pub fn differences(ipvs: &Recording, lvx: &Recording) -> Vec<Difference> {
-    let took = ipvs.took;
+    let took = ipvs.took + lvx.took;
     let pairs = ipvs.steps.iter().zip(&lvx.steps).enumerate();
     let difference = |(number, (ipvs, lvx)): (usize, (&Step, &Step))| {
         let what = parted(ipvs, lvx, took)?;

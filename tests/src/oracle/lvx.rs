@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use lb_user::model::{Family, Sysctls, sysctls};
@@ -18,16 +18,18 @@ use crate::director::TestDirector;
 /// # Errors
 /// LVX has no such sysctl, or panics.
 pub fn record(case: &Case, kernel: &str, wheel: Option<Wheel>) -> Result<Recording> {
-    let steps = || {
+    let steps = || -> Result<_> {
         let mut lvx = Lvx::new(kernel);
         if let Some(Wheel { hz, phase }) = wheel {
             lvx.director.expire_templates_late(hz, phase);
         }
-        case.actions.iter().map(|action| lvx.act(action)).collect::<Result<Vec<Step>>>()
+        let steps = case.actions.iter().map(|action| lvx.act(action)).collect::<Result<Vec<Step>>>()?;
+        Ok((steps, lvx.took))
     };
-    let steps = catch_unwind(AssertUnwindSafe(steps)).map_err(|panic| anyhow!("LVX panics: {}", said(&*panic)))??;
+    let played = catch_unwind(AssertUnwindSafe(steps));
+    let (steps, took) = played.map_err(|panic| anyhow!("LVX panics: {}", said(&*panic)))??;
     let Case { name, about, .. } = case.clone();
-    Ok(Recording { name, about, kernel: kernel.to_owned(), wheel, took: Duration::ZERO, steps })
+    Ok(Recording { name, about, kernel: kernel.to_owned(), wheel, took, steps })
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {
@@ -39,6 +41,9 @@ fn said(panic: &(dyn Any + Send)) -> String {
 struct Lvx {
     director: TestDirector,
     sysctls: Sysctls,
+    /// When the last wait ended.
+    since: Instant,
+    took: Duration,
 }
 
 impl Lvx {
@@ -47,10 +52,19 @@ impl Lvx {
         let sysctls = kernel::sysctls(kernel);
         let mut director = TestDirector::default();
         director.set_sysctls(&sysctls);
-        Self { director, sysctls }
+        Self { director, sysctls, since: Instant::now(), took: Duration::ZERO }
     }
 
     fn act(&mut self, action: &Action) -> Result<Step> {
+        let step = self.done(action)?;
+        if matches!(action, Action::Wait(_)) {
+            self.since = Instant::now();
+        }
+        self.took = self.took.max(self.since.elapsed());
+        Ok(step)
+    }
+
+    fn done(&mut self, action: &Action) -> Result<Step> {
         Ok(match action {
             Action::Command(line) => Step::Command(line.clone(), self.command(line)),
             Action::Sysctl(sysctl) => {

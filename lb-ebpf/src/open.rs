@@ -22,7 +22,10 @@ type Chosen = (u32, &'static RealServer);
 /// belongs to no service.
 #[inline(always)]
 pub fn connection(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> {
-    match lvx_open(packet, hash, now) {
+    let opened = lvx_open(packet, hash, now);
+    // Not in that function, whose stack has no room for it: Linux 6.1 allows 512 bytes to a chain of calls.
+    connections::end_replaced(packet, now);
+    match opened {
         NO_SERVICE => Ok(None),
         number if number & REFUSED != 0 => Err(Reason::from_number(number as u32).unwrap_or(Reason::Internal)),
         real => {
@@ -43,13 +46,11 @@ const REFUSED: u64 = 1 << 32;
 extern "C" fn lvx_open(packet: *const Packet, hash: u64, now: u64) -> u64 {
     // SAFETY: the only caller passes a reference; the verifier demands the check for null all the same.
     let Some(packet) = (unsafe { packet.as_ref() }) else { return REFUSED | Reason::Internal as u64 };
-    let result = match open(packet, hash, now) {
+    match open(packet, hash, now) {
         Ok(Some((real, _))) => u64::from(real),
         Ok(None) => NO_SERVICE,
         Err(reason) => REFUSED | reason as u64,
-    };
-    connections::end_replaced(packet, now);
-    result
+    }
 }
 
 #[inline(always)]

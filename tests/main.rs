@@ -7,10 +7,12 @@
 //! | `live` | random cases, to the real IPVS in a guest kernel and to LVX |
 //! | `network` | a running `lvx` between real clients and servers, in network namespaces |
 //! | `cli` | the command line, as an operator types it |
+//! | `kernels` | the release on the oldest kernel that it is for, in QEMU |
 //! | `guest` | the real IPVS in a guest kernel: that it can be asked |
 
 mod cli;
 mod guest;
+mod kernels;
 mod live;
 mod network;
 mod packets;

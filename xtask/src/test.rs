@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::{build, command, guest, privilege, workspace};
+use crate::{build, command, guest, kernels, privilege, workspace};
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub fn run(filter: Option<&str>, prepared: bool) -> Result<()> {
         stage("build lvx", build::run)?;
     }
     // Made by the user, as all that is built; tests that need it would make it as root.
-    stage("guest", guest::ensure)?;
+    stage("guest", || guest::Machine::ensure(kernels::SERIES[0], &workspace::lvx()))?;
     let mut unit = workspace::cargo();
     unit.args(["test", "--no-fail-fast", "--workspace", "--lib", "--bins"]).args(filter);
     let mut integration = workspace::cargo();

@@ -52,8 +52,13 @@ impl Director {
     }
 
     /// The addresses of all servers.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = &IpAddr> {
-        self.followed.addresses.keys()
+    pub fn addresses(&self) -> BTreeSet<IpAddr> {
+        self.followed.addresses.keys().copied().collect()
+    }
+
+    /// Whether this holds for the addresses of all servers.
+    pub(super) fn all_addresses(&self, holds: impl FnMut(&IpAddr) -> bool) -> bool {
+        self.followed.addresses.keys().all(holds)
     }
 
     /// A change is about to be made to the model.

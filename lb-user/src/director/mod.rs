@@ -224,7 +224,7 @@ impl Director {
 
     /// Whether it is known of every server how it is reached, or that it is not.
     pub fn knows_all_paths(&self) -> bool {
-        self.addresses().all(|address| match self.paths.get(address) {
+        self.all_addresses(|address| match self.paths.get(address) {
             Some(neighbours::Path::Reachable { .. } | neighbours::Path::Local) => true,
             Some(neighbours::Path::Unresolved { .. }) | None => false,
         })

@@ -1,12 +1,16 @@
 //! `lvx run`: the director with its feet in the network: the API, the neighbour table, netfilter, health checks, time.
 
+mod lifecycle;
+mod origin;
+
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use crate::api::server::{Call, Server};
@@ -16,6 +20,8 @@ use crate::director::Director;
 use crate::health::{Checker, HealthEvent};
 use crate::neighbours::{self, Event, Handle};
 use crate::netfilter::{self, Snapshot};
+use lifecycle::{Chosen, Lifecycle};
+pub use origin::Origin;
 
 /// How long the start waits for neighbours and mark rules, so that the first packets find them.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -25,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Places {
     /// The API's unix socket.
     pub socket: PathBuf,
-    /// Directory for what was set by hand.
+    /// Directory for the files that were applied, and for what was set by hand.
     pub state: PathBuf,
 }
 
@@ -34,6 +40,14 @@ struct Daemon {
     neighbours: Handle,
     checker: Checker,
     events: Events,
+    lifecycle: Lifecycle,
+    netfilter: Netfilter,
+}
+
+/// Whether netfilter is followed, and where what it says goes.
+struct Netfilter {
+    snapshots: mpsc::Sender<Snapshot>,
+    follower: Option<JoinHandle<()>>,
 }
 
 /// Everything that happens outside.
@@ -47,39 +61,39 @@ struct Events {
 ///
 /// # Errors
 /// Something that the start needs is missing; nothing stays attached then.
-pub async fn run(config: Config, places: &Places) -> Result<()> {
-    if config.interfaces.is_empty() {
-        bail!(
-            "no interface to balance on: name one by `--interface eth0`, or by `interfaces = [\"eth0\"]` in the config file"
-        );
-    }
+pub async fn run(origin: Origin, places: &Places) -> Result<()> {
+    // A file with mistakes is refused before anything is touched.
+    let file = origin.read()?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let server = Server::bind(&places.socket).map_err(|error| {
         let advice = if error.kind() == io::ErrorKind::PermissionDenied { "; `lvx run` needs root" } else { "" };
         anyhow::Error::new(error).context(format!("cannot listen on {}{advice}", places.socket.display()))
     })?;
-    let mut daemon = Daemon::start(&config, &places.state)?;
-    daemon.attach(&config).await?;
+    let (lifecycle, chosen) = Lifecycle::open(origin, &places.state, file)?;
+    let interfaces = chosen.config.interfaces.join(",");
+    if interfaces.is_empty() {
+        bail!(
+            "no interface to balance on: name one by `--interface eth0`, or by `interfaces = [\"eth0\"]` in the config file"
+        );
+    }
+    let mut daemon = Daemon::start(lifecycle, &chosen)?;
+    daemon.attach(&chosen.config).await?;
+    daemon.keep(&chosen)?;
+    drop(chosen);
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let (mut second, mut two_seconds) = (every(1), every(2));
-    tracing::info!(interfaces = config.interfaces.join(","), socket = %places.socket.display(), "balancing");
+    tracing::info!(interfaces, socket = %places.socket.display(), "balancing");
     let serving = server.serve(calls);
     tokio::pin!(serving);
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            Some(()) = hangup.recv() => tracing::warn!("SIGHUP: the config file is read at the start only; restart lvx to apply it"),
+            Some(()) = hangup.recv() => daemon.hang_up().await,
             () = &mut serving => bail!("the API ended"),
             Some((request, back)) = called.recv() => {
-                if matches!(request, Request::Status | Request::List { .. }) {
-                    daemon.director.set_reports(|target| daemon.checker.report(target));
-                }
-                let response = daemon.director.handle(&request);
-                if matches!(response, Response::Done) {
-                    daemon.follow_model();
-                }
+                let response = daemon.answer(request).await;
                 // Who asked may have gone; the change is made all the same.
                 drop(back.send(response));
             }
@@ -119,9 +133,9 @@ impl Events {
 
 impl Daemon {
     /// Everything but the interfaces.
-    fn start(config: &Config, state: &Path) -> Result<Self> {
-        let mut director = Director::new(config)?;
-        if config.trace {
+    fn start(lifecycle: Lifecycle, chosen: &Chosen) -> Result<Self> {
+        let mut director = Director::new(&chosen.config)?;
+        if chosen.config.trace {
             let trace = director.plane().trace()?;
             tokio::spawn(async move {
                 if let Err(error) = trace.follow().await {
@@ -129,22 +143,74 @@ impl Daemon {
                 }
             });
         }
-        director.remember(state)?;
+        director.replay(&chosen.by_hand, lifecycle.base_of(&chosen.by_hand).as_ref());
         let (network_events, network) = mpsc::channel(1024);
         let neighbours = neighbours::spawn(network_events).context("cannot watch the network by netlink")?;
         let (snapshots, netfilter) = mpsc::channel(4);
-        if config.follow_netfilter {
-            tokio::spawn(netfilter::follow(netfilter::Kernel, snapshots.clone()));
-        } else {
-            snapshots.try_send(Snapshot::default())?;
-        }
-        // The channel stays open without a follower.
-        tokio::spawn(async move { snapshots.closed().await });
         let (health_events, health) = mpsc::channel(1024);
         let checker = Checker::new(health_events);
-        let mut daemon = Self { director, neighbours, checker, events: Events { network, netfilter, health } };
+        let events = Events { network, netfilter, health };
+        let netfilter = Netfilter { snapshots, follower: None };
+        let mut daemon = Self { director, neighbours, checker, events, lifecycle, netfilter };
+        if chosen.config.follow_netfilter {
+            daemon.follow_netfilter(true);
+        } else {
+            daemon.netfilter.snapshots.try_send(Snapshot::default())?;
+        }
         daemon.follow_model();
         Ok(daemon)
+    }
+
+    /// Follows netfilter's rules from now on, or no more.
+    fn follow_netfilter(&mut self, follow: bool) {
+        match (follow, self.netfilter.follower.take()) {
+            (true, Some(follower)) => self.netfilter.follower = Some(follower),
+            (true, None) => {
+                let following = netfilter::follow(netfilter::Kernel, self.netfilter.snapshots.clone());
+                self.netfilter.follower = Some(tokio::spawn(following));
+            }
+            (false, Some(follower)) => {
+                follower.abort();
+                self.director.set_netfilter(Vec::new(), Vec::new());
+            }
+            (false, None) => {}
+        }
+    }
+
+    /// Answers a request: a change, a question, or what is about files.
+    async fn answer(&mut self, request: Request) -> Response {
+        match request {
+            Request::Status | Request::List { .. } => {
+                self.director.set_reports(|target| self.checker.report(target));
+                self.director.handle(&request)
+            }
+            Request::Plan { .. }
+            | Request::Apply { .. }
+            | Request::Reload
+            | Request::Export
+            | Request::Generations
+            | Request::Rollback { .. } => self.about_files(request).await,
+            Request::AddService { .. }
+            | Request::EditService { .. }
+            | Request::DeleteService { .. }
+            | Request::Flush
+            | Request::AddServer { .. }
+            | Request::EditServer { .. }
+            | Request::DeleteServer { .. }
+            | Request::OrderServers { .. }
+            | Request::Zero { .. }
+            | Request::SetTimeouts { .. }
+            | Request::SetSysctls { .. }
+            | Request::Connections
+            | Request::Timeouts
+            | Request::Sysctls => {
+                let response = self.director.handle(&request);
+                if matches!(response, Response::Done) {
+                    self.follow_model();
+                }
+                response
+            }
+        }
     }
 
     /// Waits a moment for what the first packets need, then attaches.
@@ -171,6 +237,8 @@ impl Daemon {
                 self.director.set_path(event.address, event.path);
             }
             Happening::Network(Event::Link(event)) => self.director.set_link(event),
+            // One may have waited while netfilter ceased to be followed.
+            Happening::Netfilter(_) if self.netfilter.follower.is_none() => {}
             Happening::Netfilter(snapshot) => {
                 let warnings: Vec<_> = snapshot.unsupported.iter().map(ToString::to_string).collect();
                 for warning in &warnings {
@@ -194,8 +262,12 @@ impl Daemon {
 
     /// The model changed: other addresses to resolve, other servers to check.
     fn follow_model(&mut self) {
-        self.neighbours.watch(self.director.addresses());
-        self.checker.set(self.director.checks());
+        if let Some(addresses) = self.director.changed_addresses() {
+            self.neighbours.watch(addresses);
+        }
+        if let Some(checks) = self.director.changed_checks() {
+            self.checker.set(checks);
+        }
     }
 }
 

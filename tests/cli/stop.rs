@@ -1,16 +1,13 @@
 //! How `lvx run` ends.
 
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use anyhow::Result;
 use xtask::lab::{Answer, Arms};
-use xtask::wait;
 
 use crate::network::director::Director;
 use crate::network::setup::Setup;
 
-const LIMIT: Duration = Duration::from_secs(5);
 
 fn has_program(director: &Director) -> Result<bool> {
     Ok(director.does(&["ip link"])?.contains("xdp"))
@@ -47,17 +44,6 @@ fn sigterm_and_sigint_leave_nothing() -> Result<()> {
         assert_eq!(director.lab.visit(director.clients(false)[0], 80)?, Answer::Refused, "the director itself answers");
         director.start()?;
     }
-    Ok(())
-}
-
-#[test]
-fn sighup_says_that_it_has_no_effect_and_has_none() -> Result<()> {
-    let director = Director::one_arm()?;
-    director.signal(libc::SIGHUP)?;
-    let said = "SIGHUP: the config file is read at the start only";
-    wait::until("the log speaks of it", LIMIT, || Ok(director.log().contains(said)))?;
-    director.does(&["lvx status"])?;
-    assert!(has_program(&director)?);
     Ok(())
 }
 

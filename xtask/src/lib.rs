@@ -13,6 +13,7 @@ pub mod oracle;
 pub mod privilege;
 pub mod run;
 pub mod setup;
+pub mod soak;
 pub mod test;
 pub mod toolchain;
 pub mod wait;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{build, demo, kernels, lab, lint, oracle, run, setup, test};
+use xtask::{build, demo, kernels, lab, lint, oracle, run, setup, soak, test};
 
 /// LVX' build, lab, demo and test commands.
 #[derive(Parser)]
@@ -55,6 +55,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// The lab under load for a long time.
+    Soak {
+        #[command(subcommand)]
+        action: soak::Action,
+    },
     /// Check form, clippy and documentation.
     Lint,
 }
@@ -79,6 +84,7 @@ fn dispatch(Arguments { prepared, command }: Arguments) -> Result<()> {
         Command::Test { filter } => test::run(filter.as_deref(), prepared),
         Command::Kernels { series } => kernels::run(&series, prepared),
         Command::Oracle { arguments } => oracle::run(&arguments, prepared),
+        Command::Soak { action } => soak::run(&action, prepared),
         Command::Lint => lint::run(prepared),
     }
 }

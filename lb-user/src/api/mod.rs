@@ -1,6 +1,7 @@
 //! What the command line asks of the daemon, and what it answers: one JSON object a line, over a unix socket.
 
 pub mod client;
+mod report;
 pub mod server;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::{self, Problem};
+pub use crate::generations::Generation;
+pub use crate::model::{Change, Subject};
 use crate::model::{RealServer, Service, ServiceId, Timeouts};
+pub use report::{BucketShare, FlowShare, Report};
 
 /// Where the daemon's socket is: `LVX_SOCKET`, or `/run/lvx/lvx.sock`.
 pub fn socket_path() -> PathBuf {
@@ -60,6 +65,13 @@ pub enum Request {
         /// The server's port.
         port: u16,
     },
+    /// The servers of a service in another order, which schedulers look at; nothing else changes, and no connection.
+    OrderServers {
+        /// Of which service.
+        id: ServiceId,
+        /// Address and port of every server that it has, newest first.
+        servers: Vec<(IpAddr, u16)>,
+    },
     /// `ipvsadm -Z`: one service, or all.
     Zero {
         /// Which service; none is all.
@@ -88,6 +100,31 @@ pub enum Request {
     Sysctls,
     /// `lvx status`
     Status,
+    /// `lvx plan FILE`: what applying a file would change.
+    Plan {
+        /// What problems call the file.
+        name: String,
+        /// Its text.
+        text: String,
+    },
+    /// `lvx apply FILE`: the file is what holds from now on, in whole or not at all.
+    Apply {
+        /// What problems call the file.
+        name: String,
+        /// Its text.
+        text: String,
+    },
+    /// `lvx reload`: the file of `lvx run --config` is read again and applied.
+    Reload,
+    /// `lvx export`: the running state as a file.
+    Export,
+    /// `lvx generations`: the files that were applied last.
+    Generations,
+    /// `lvx rollback`: an earlier file is applied again.
+    Rollback {
+        /// Its generation; none is the one before.
+        to: Option<u64>,
+    },
 }
 
 /// What the daemon answers.
@@ -128,6 +165,28 @@ pub enum Response {
         /// All of it.
         status: Box<Status>,
     },
+    /// To [`Request::Plan`].
+    Planned {
+        /// What would change.
+        report: Box<Report>,
+    },
+    /// To [`Request::Apply`], [`Request::Reload`] and [`Request::Rollback`].
+    Applied {
+        /// What has changed.
+        report: Box<Report>,
+        /// The number of the generation that runs now.
+        generation: u64,
+    },
+    /// To [`Request::Export`].
+    Exported {
+        /// TOML.
+        text: String,
+    },
+    /// To [`Request::Generations`].
+    Generations {
+        /// The oldest first; the last one runs.
+        generations: Vec<Generation>,
+    },
 }
 
 /// Why a change was refused. The names are those of the errors that IPVS gives `ipvsadm`.
@@ -161,6 +220,9 @@ pub enum Refusal {
     /// ENOMEM: a table is full; the text says which and how to enlarge it.
     #[error("Memory allocation problem: {0}")]
     Full(String),
+    /// The configuration file is not valid.
+    #[error("{}", config::list(.0))]
+    Config(Vec<Problem>),
     /// What LVX does not do, or could not do; nothing was changed.
     #[error("{0}")]
     Other(String),
@@ -309,6 +371,15 @@ pub struct Status {
     pub tables: Vec<TableFill>,
     /// What the operator should know, one sentence each.
     pub warnings: Vec<String>,
+    /// What differs from the file that was applied last: `before` is the file's, `after` what was set by hand.
+    #[serde(default)]
+    pub by_hand: Vec<Change>,
+    /// The file that holds; none without a state directory.
+    #[serde(default)]
+    pub generation: Option<Generation>,
+    /// How often the daemon has written to the packet path's tables since it started.
+    #[serde(default)]
+    pub table_writes: u64,
 }
 
 /// An interface with the XDP program.

@@ -13,8 +13,8 @@ use super::{Refusal, Request, Response};
 /// A request and the way back for its answer.
 pub type Call = (Request, oneshot::Sender<Response>);
 
-/// The longest request: a line with one service or server is far below.
-const LONGEST_REQUEST: u64 = 64 * 1024;
+/// The longest request, which has a config file in it: 10,000 services of ten servers each are about 10 MB.
+const LONGEST_REQUEST: u64 = 64 << 20;
 
 /// Most clients at a time; further ones wait.
 const CLIENTS: usize = 64;

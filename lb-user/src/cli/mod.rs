@@ -1,5 +1,7 @@
 //! The command line.
 
+mod apply;
+mod report;
 mod run;
 mod status;
 mod sysctl;
@@ -51,6 +53,18 @@ enum Command {
         /// The file
         file: PathBuf,
     },
+    /// Show what applying a config file would change, and which clients would notice
+    Plan(apply::WithFile),
+    /// Apply a config file: all of it, or nothing
+    Apply(apply::WithFile),
+    /// Read the file of `lvx run --config` again, and apply it
+    Reload(apply::Common),
+    /// Print the running state as a config file
+    Export(apply::Common),
+    /// List the config files that were applied last
+    Generations(apply::Common),
+    /// Apply a config file again that was applied before
+    Rollback(apply::Rollback),
 }
 
 /// Runs the program: `lvx`, or `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` if it is called so.
@@ -80,6 +94,12 @@ fn run(command: Command) -> Result<ExitCode> {
             config::load(&file)?;
             println!("{}: good", file.display());
         }
+        Command::Plan(file) => print(&file.plan()?)?,
+        Command::Apply(file) => print(&file.apply()?)?,
+        Command::Reload(common) => print(&common.reload()?)?,
+        Command::Export(common) => print(&common.export()?)?,
+        Command::Generations(common) => print(&common.generations()?)?,
+        Command::Rollback(rollback) => print(&rollback.run()?)?,
     }
     Ok(ExitCode::SUCCESS)
 }

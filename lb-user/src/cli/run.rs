@@ -8,8 +8,8 @@ use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::api;
-use crate::config::{self, Config};
-use crate::daemon::{self, Places};
+use crate::config::Overrides;
+use crate::daemon::{self, Origin, Places};
 use crate::dataplane::Mode;
 
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub(super) struct Run {
     /// Log each packet that is not forwarded, and why: for finding faults, not for every day
     #[arg(long)]
     trace: bool,
-    /// Where services that are set by hand are kept
+    /// Where the files that were applied, and what is set by hand, are kept
     #[arg(long, env = "LVX_STATE_DIR", default_value = "/var/lib/lvx")]
     state_dir: PathBuf,
 }
@@ -52,23 +52,14 @@ impl Run {
             .with_ansi(colours)
             .with_target(false)
             .init();
-        let mut config = match &self.config {
-            Some(path) => config::load(path)?,
-            None => Config::default(),
-        };
-        for name in self.interface {
-            if !config.interfaces.contains(&name) {
-                config.interfaces.push(name);
-            }
-        }
-        config.trace = self.trace;
-        match self.xdp_mode {
-            Some(XdpMode::Native) => config.xdp_mode = Mode::Native,
-            Some(XdpMode::Generic) => config.xdp_mode = Mode::Generic,
-            None => {}
-        }
+        let xdp_mode = self.xdp_mode.map(|mode| match mode {
+            XdpMode::Native => Mode::Native,
+            XdpMode::Generic => Mode::Generic,
+        });
+        let overrides = Overrides { interfaces: self.interface, xdp_mode, trace: self.trace };
+        let origin = Origin { file: self.config, overrides };
         let places = Places { socket: self.socket, state: self.state_dir };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(daemon::run(config, &places))
+        runtime.block_on(daemon::run(origin, &places))
     }
 }

@@ -1,9 +1,11 @@
 //! `lvx status` for people.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use crate::api::{Health, NeighbourState, ServerEntry, ServiceEntry, Status};
-use crate::model::Service;
+use super::report;
+use crate::api::{Change, Generation, Health, NeighbourState, ServerEntry, ServiceEntry, Status};
+use crate::model::{Service, server_name};
 
 /// The status as text: what is wrong first.
 pub(super) fn text(status: &Status) -> String {
@@ -14,6 +16,9 @@ pub(super) fn text(status: &Status) -> String {
 
 fn write(out: &mut String, status: &Status) -> std::fmt::Result {
     writeln!(out, "lvx {}, up {}", status.version, duration(status.uptime))?;
+    if let Some(Generation { number, name, time, .. }) = &status.generation {
+        writeln!(out, "generation {number}: {name}, applied {}", report::at(*time))?;
+    }
     for warning in &status.warnings {
         writeln!(out, "! {warning}")?;
     }
@@ -22,9 +27,11 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
         let state = if interface.up { "up" } else { "down" };
         writeln!(out, "{:<16} {:<9} {state:<6} {}", interface.name, interface.mode, interface.mac)?;
     }
+    let by_hand: HashSet<_> = status.by_hand.iter().map(|change| change.name.as_str()).collect();
     for service in &status.services {
-        write_service(out, service)?;
+        write_service(out, service, &by_hand)?;
     }
+    write_by_hand(out, &status.by_hand)?;
     let set: Vec<_> = status.sysctls.iter().filter(|sysctl| sysctl.value != sysctl.default).collect();
     if !set.is_empty() {
         writeln!(out, "\nSYSCTLS that are not at their default")?;
@@ -52,17 +59,31 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_service(out: &mut String, entry: &ServiceEntry) -> std::fmt::Result {
+/// What differs from the file but for what was added, which is marked where it stands.
+fn write_by_hand(out: &mut String, by_hand: &[Change]) -> std::fmt::Result {
+    let is_added = |change: &&Change| change.before.is_none();
+    if by_hand.iter().any(|change| !is_added(&change)) {
+        writeln!(out, "\nBY HAND, unlike the file that was applied")?;
+    }
+    for change in by_hand.iter().filter(|change| !is_added(change)) {
+        writeln!(out, "{change}")?;
+    }
+    Ok(())
+}
+
+fn write_service(out: &mut String, entry: &ServiceEntry, by_hand: &HashSet<&str>) -> std::fmt::Result {
     let persistence = entry.service.persistence.map(|persistence| format!(", persistent {} s", persistence.timeout));
     let counters = &entry.counters;
     let Service { id, scheduler, scheduler_flags, .. } = &entry.service;
     let flags = scheduler_flags.names(*scheduler);
     let flags = if flags.is_empty() { flags } else { format!(" ({flags})") };
-    writeln!(out, "\n{id} {scheduler}{flags}{}", persistence.unwrap_or_default())?;
+    let mark = if by_hand.contains(id.to_string().as_str()) { " (by hand)" } else { "" };
+    writeln!(out, "\n{id} {scheduler}{flags}{}{mark}", persistence.unwrap_or_default())?;
     writeln!(out, "  {} connections, {} packets, {} bytes", counters.connections, counters.packets, counters.bytes)?;
     writeln!(out, "  REAL SERVER                    WEIGHT  ACTIVE  INACTIVE  TEMPLATES  HEALTH, NEIGHBOUR")?;
     for server in &entry.servers {
-        write_server(out, server)?;
+        let is_by_hand = by_hand.contains(server_name(id, &server.server).as_str());
+        write_server(out, server, if is_by_hand { ", by hand" } else { "" })?;
     }
     if entry.servers.is_empty() {
         writeln!(out, "  none: clients get port unreachable")?;
@@ -70,7 +91,7 @@ fn write_service(out: &mut String, entry: &ServiceEntry) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_server(out: &mut String, entry: &ServerEntry) -> std::fmt::Result {
+fn write_server(out: &mut String, entry: &ServerEntry, mark: &str) -> std::fmt::Result {
     let server = std::net::SocketAddr::new(entry.server.address, entry.server.port).to_string();
     let health = match &entry.health {
         Health::Unchecked => "unchecked".to_owned(),
@@ -84,7 +105,7 @@ fn write_server(out: &mut String, entry: &ServerEntry) -> std::fmt::Result {
     };
     writeln!(
         out,
-        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {health}, {neighbour}",
+        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {health}, {neighbour}{mark}",
         entry.server.weight, entry.active, entry.inactive, entry.persistent
     )
 }

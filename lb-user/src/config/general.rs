@@ -10,6 +10,9 @@ use super::section::Section;
 /// Longest name of an interface (the kernel's IFNAMSIZ, less the final NUL).
 const INTERFACE_NAME_MAX: usize = 15;
 
+/// Most applied files that are kept.
+const MOST_GENERATIONS: u32 = 1000;
+
 pub(super) fn read(root: &Section<'_>, config: &mut Config) {
     config.interfaces = interfaces(root);
     let modes = [("native", Mode::Native), ("generic", Mode::Generic)];
@@ -19,6 +22,9 @@ pub(super) fn read(root: &Section<'_>, config: &mut Config) {
     root.table("sizes", |section| sizes(section, &mut config.sizes));
     root.table("timeouts", |section| timeouts(section, &mut config.timeouts));
     root.table("ipvs", |section| ipvs(section, &mut config.ipvs));
+    root.table("generations", |section| {
+        config.generations_kept = section.number("keep", 1..=MOST_GENERATIONS).unwrap_or(config.generations_kept);
+    });
 }
 
 fn interfaces(root: &Section<'_>) -> Vec<String> {

@@ -4,18 +4,21 @@
 //! value is refused a default stands in for it, so that the rest is still looked at; one problem, and nothing of the
 //! file is used. docs/config.md is the reference of its keys.
 
+mod difference;
 mod document;
 mod general;
 mod health;
 mod identity;
 mod item;
 mod marks;
+mod overrides;
 mod problem;
 mod request;
 mod section;
 mod server;
 mod service;
 mod suggestion;
+mod write;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,11 +29,14 @@ use toml::de::DeTable;
 use crate::dataplane::{Mode, Sizes};
 use crate::health::{Check, Target};
 use crate::model::marks::MarkRule;
-use crate::model::{Service, Sysctls, Timeouts};
+use crate::model::{Model, Service, Sysctls, Timeouts};
 
+pub use difference::{differences, needs_restart};
 use document::Document;
-pub use problem::Problem;
+pub use overrides::Overrides;
+pub use problem::{Problem, list};
 use section::Section;
+pub use write::write;
 
 /// What a configuration file asks for. The default is what an empty file asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +53,8 @@ pub struct Config {
     pub timeouts: Timeouts,
     /// The sysctls of IPVS.
     pub ipvs: Sysctls,
+    /// How many applied files are kept to go back to.
+    pub generations_kept: u32,
     /// Whether the rules of netfilter that set marks become mark rules.
     pub follow_netfilter: bool,
     /// Mark rules of the file, in its order.
@@ -67,6 +75,7 @@ impl Default for Config {
             sizes: Sizes::default(),
             timeouts: Timeouts::default(),
             ipvs: Sysctls::default(),
+            generations_kept: 10,
             follow_netfilter: true,
             mark_rules: Vec::new(),
             services: Vec::new(),
@@ -123,6 +132,13 @@ fn read(root: &Section<'_>, config: &mut Config) {
     marks::read(root, config);
     let defaults = health::defaults(root);
     service::read(root, &defaults, config);
+}
+
+impl Config {
+    /// The services, timeouts and sysctls.
+    pub fn model(&self) -> Model {
+        Model::new(self.services.iter().cloned(), self.timeouts).with_sysctls(self.ipvs)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What health checks say of real servers, and what becomes of those that fail.
 
+use std::collections::BTreeMap;
+
 use crate::api;
 use crate::director::Director;
 use crate::health::{Check, Report, Target};
@@ -39,8 +41,24 @@ impl Director {
         }
     }
 
+    /// The checks are these from now on. A server that a check took out and that is not checked any more goes back into
+    /// service.
+    pub(super) fn set_checks(&mut self, checks: BTreeMap<Target, Check>) {
+        let before = std::mem::replace(&mut self.checks, checks);
+        self.followed.set_checks_changed();
+        for target in before.keys() {
+            let id = (target.id, target.address, target.port);
+            if !self.checks.contains_key(target) {
+                if self.down.contains_key(&id) {
+                    self.set_health(target, true, String::new());
+                }
+                self.up.remove(&id);
+            }
+        }
+    }
+
     /// The checks of the servers that there are.
-    pub fn checks(&self) -> Vec<(Target, Check)> {
+    pub(super) fn checks(&self) -> Vec<(Target, Check)> {
         let exists = |target: &Target| self.model.server(&target.id, target.address, target.port).is_some();
         self.checks
             .iter()

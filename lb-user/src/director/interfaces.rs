@@ -1,10 +1,10 @@
 //! The interfaces that LVX balances on: they may be missing, come, go and change their address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 
-use crate::api::InterfaceStatus;
+use crate::api::{InterfaceStatus, Refusal};
 use crate::dataplane::{Attachment, Mode};
 use crate::director::Director;
 use crate::neighbours::{Link, LinkEvent, LinkState};
@@ -22,11 +22,13 @@ struct Interface {
 pub(super) struct Interfaces {
     mode: Mode,
     named: BTreeMap<String, Interface>,
+    /// All that there are.
+    links: HashMap<String, Link>,
 }
 
 impl Interfaces {
     pub(super) fn new(mode: Mode) -> Self {
-        Self { mode, named: BTreeMap::new() }
+        Self { mode, named: BTreeMap::new(), links: HashMap::new() }
     }
 
     /// For `lvx status`.
@@ -83,14 +85,57 @@ impl Director {
         Ok(())
     }
 
+    /// Whether LVX could balance on these interfaces. Those that it balances on already may be missing for a while.
+    ///
+    /// # Errors
+    /// There are none, or one that is new does not exist or has no MAC address.
+    pub(super) fn can_attach(&self, names: &[String]) -> Result<(), Refusal> {
+        if names.is_empty() && !self.interfaces.named.is_empty() {
+            return Err(Refusal::Other("no interface to balance on is left: `interfaces` must name one".to_owned()));
+        }
+        let mut new = names.iter().filter(|name| !self.interfaces.named.contains_key(*name));
+        new.try_for_each(|name| match self.interfaces.links.get(name).map(|link| link.mac) {
+            Some(Some(_)) => Ok(()),
+            Some(None) => Err(Refusal::Other(format!("{name} has no MAC address; LVX needs Ethernet"))),
+            None => Err(Refusal::Other(format!("there is no interface {name}"))),
+        })
+    }
+
+    /// Balances also on those of these interfaces that it does not balance on yet.
+    ///
+    /// # Errors
+    /// One of them cannot have the program; those before it have it.
+    pub(super) fn attach_new(&mut self, names: &[String]) -> Result<(), Refusal> {
+        for name in names {
+            if !self.interfaces.named.contains_key(name) {
+                let link = self.interfaces.links.get(name).cloned();
+                self.attach(name, link.as_ref()).map_err(|error| Refusal::Other(format!("{error:#}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the program off all other interfaces.
+    pub(super) fn detach_all_but(&mut self, names: &[String]) {
+        let all: Vec<_> = self.interfaces.named.keys().filter(|name| !names.contains(name)).cloned().collect();
+        for name in all {
+            let Some(link) = self.interfaces.named.remove(&name).and_then(|interface| interface.link) else { continue };
+            if let Err(error) = self.tables.maps_mut().set_interface(link.index, None) {
+                self.warn(format!("{name}: {error}"));
+            }
+        }
+    }
+
     /// An interface changed: its address, its state, or whether it is there at all.
     pub fn set_link(&mut self, event: LinkEvent) {
         match event {
             LinkEvent::Changed(link) => {
+                self.interfaces.links.insert(link.name.clone(), link.clone());
                 self.set_mark_interface(&link.name, Some(link.index));
                 self.changed(&link);
             }
             LinkEvent::Removed(link) => {
+                self.interfaces.links.remove(&link.name);
                 self.set_mark_interface(&link.name, None);
                 self.removed(&link);
             }

@@ -92,6 +92,7 @@ impl Director {
         let mut warnings: Vec<String> = self.interfaces.warnings().collect();
         warnings.extend(self.marks.warnings().cloned());
         warnings.extend(self.warnings.iter().cloned());
+        warnings.extend(self.base.warnings().cloned());
         let fill = |table: &str, used: u64, size: u64| TableFill { table: table.to_owned(), used, size };
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -113,6 +114,9 @@ impl Director {
                 fill("templates", self.live[1], self.sizes[1]),
             ],
             warnings,
+            by_hand: self.by_hand(),
+            generation: self.base.generation().cloned(),
+            table_writes: self.tables.maps().writes(),
         })
     }
 }

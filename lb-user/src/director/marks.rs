@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::api::Refusal;
 use crate::director::Director;
 use crate::model::marks::{MarkRule, RuleSet, compile};
+use crate::tables::MAX_MARK_NODES;
 
 /// Where marks come from.
 #[derive(Debug, Default)]
@@ -44,6 +46,27 @@ impl Director {
         if self.marks.problem.is_some() {
             self.marks.netfilter = before;
         }
+    }
+
+    /// Whether the file's own rules can be these.
+    ///
+    /// # Errors
+    /// Together with netfilter's they are too many, or contradict each other.
+    pub(super) fn can_mark(&self, own: &[MarkRule]) -> Result<(), Refusal> {
+        let interfaces: Vec<_> = self.marks.interfaces.iter().map(|(name, index)| (name.clone(), *index)).collect();
+        let nodes = compile(&self.marks.netfilter, own, &interfaces)
+            .map_err(|error| Refusal::Other(format!("the mark rules cannot be followed: {error}")))?;
+        let most = usize::try_from(MAX_MARK_NODES).unwrap_or(usize::MAX);
+        if nodes.len() <= most {
+            return Ok(());
+        }
+        Err(Refusal::Full(format!("the mark rules need {} nodes of {MAX_MARK_NODES}", nodes.len())))
+    }
+
+    /// The file's own rules are these from now on.
+    pub(super) fn set_mark_rules(&mut self, own: Vec<MarkRule>) {
+        self.marks.own = own;
+        self.compile_marks();
     }
 
     /// An interface has this index from now on, or is gone.

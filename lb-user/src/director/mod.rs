@@ -1,18 +1,21 @@
 //! The director: the model, the tables that follow it, and everything that changes either. Changes come from the API,
 //! from health checks, from the neighbour table and from netfilter; all of them enter here, one after another.
 
+mod apply;
 mod estimator;
+mod followed;
+mod forecast;
 mod health;
 mod interfaces;
 mod listing;
 mod marks;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::api::{Refusal, Request, Response};
 use crate::config::Config;
@@ -24,7 +27,9 @@ use crate::neighbours;
 use crate::tables::kernel::KernelMaps;
 use crate::tables::maps::FlowTable;
 use crate::tables::{Path, RealId, Tables};
+use apply::Base;
 use estimator::Estimators;
+use followed::Followed;
 use interfaces::Interfaces;
 use marks::Marks;
 
@@ -32,6 +37,7 @@ use marks::Marks;
 pub struct Director {
     started: Instant,
     model: Model,
+    base: Base,
     tables: Tables<KernelMaps>,
     plane: DataPlane,
     journal: Option<Journal>,
@@ -40,6 +46,7 @@ pub struct Director {
     /// What the checks of servers in service said last.
     up: HashMap<RealId, String>,
     checks: BTreeMap<Target, Check>,
+    followed: Followed,
     paths: HashMap<IpAddr, neighbours::Path>,
     interfaces: Interfaces,
     marks: Marks,
@@ -59,12 +66,14 @@ impl Director {
         let mut director = Self {
             started: Instant::now(),
             model: Model::default(),
+            base: Base::new(config),
             tables: Tables::new(maps, config.sizes),
             plane,
             journal: None,
             down: BTreeMap::new(),
             up: HashMap::new(),
             checks: config.health.clone(),
+            followed: Followed::default(),
             paths: HashMap::new(),
             interfaces: Interfaces::new(config.xdp_mode),
             marks: Marks::new(config.mark_rules.clone()),
@@ -73,28 +82,11 @@ impl Director {
             sizes: [config.sizes.connections.into(), config.sizes.templates.into()],
             warnings: Vec::new(),
         };
-        let wanted = Model::new(config.services.iter().cloned(), config.timeouts).with_sysctls(config.ipvs);
-        for change in plan(&director.model, &wanted) {
+        for change in plan(&director.model, director.base.model()) {
             director.change(&change).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
         }
         director.compile_marks();
         Ok(director)
-    }
-
-    /// From now on changes by hand are kept in a directory; those kept there are made again.
-    ///
-    /// # Errors
-    /// The directory or its file cannot be used.
-    pub fn remember(&mut self, directory: &std::path::Path) -> Result<()> {
-        let (journal, replay) = Journal::open(directory, &self.model).context("cannot read what was set by hand")?;
-        self.warnings.extend(replay.warnings);
-        for change in &replay.changes {
-            if let Err(refusal) = self.change(change) {
-                self.warn(format!("a change made by hand could not be made again: {refusal}"));
-            }
-        }
-        self.journal = Some(journal);
-        Ok(())
     }
 
     /// Tells the operator, once.
@@ -136,6 +128,7 @@ impl Director {
             | Request::AddServer { .. }
             | Request::EditServer { .. }
             | Request::DeleteServer { .. }
+            | Request::OrderServers { .. }
             | Request::SetTimeouts { .. }
             | Request::SetSysctls { .. } => {
                 let before = self.model.part(request);
@@ -143,6 +136,12 @@ impl Director {
                 self.keep(request, &before)?;
                 Ok(Response::Done)
             }
+            Request::Plan { .. }
+            | Request::Apply { .. }
+            | Request::Reload
+            | Request::Export
+            | Request::Generations
+            | Request::Rollback { .. } => Err(Refusal::Other("only the daemon has files to apply".to_owned())),
         }
     }
 
@@ -169,6 +168,7 @@ impl Director {
                 }
                 self.up.remove(&(*id, *address, *port));
             }
+            Request::OrderServers { id, servers } => self.tables.order_servers(id, servers)?,
             Request::SetTimeouts { .. }
             | Request::SetSysctls { .. }
             | Request::Zero { .. }
@@ -176,8 +176,15 @@ impl Director {
             | Request::Connections
             | Request::Timeouts
             | Request::Sysctls
-            | Request::Status => {}
+            | Request::Status
+            | Request::Plan { .. }
+            | Request::Apply { .. }
+            | Request::Reload
+            | Request::Export
+            | Request::Generations
+            | Request::Rollback { .. } => {}
         }
+        self.follow(request);
         self.model.commit(request);
         if matches!(request, Request::SetTimeouts { .. }) {
             self.tables.set_timeouts(&self.model.timeouts());
@@ -215,14 +222,9 @@ impl Director {
         Err(Refusal::Other(format!("cannot keep the change, so it is not made: {error}")))
     }
 
-    /// The addresses of all servers.
-    pub fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.model.services().flat_map(|service| &service.servers).map(|server| server.address).collect()
-    }
-
     /// Whether it is known of every server how it is reached, or that it is not.
     pub fn knows_all_paths(&self) -> bool {
-        self.addresses().iter().all(|address| match self.paths.get(address) {
+        self.all_addresses(|address| match self.paths.get(address) {
             Some(neighbours::Path::Reachable { .. } | neighbours::Path::Local) => true,
             Some(neighbours::Path::Unresolved { .. }) | None => false,
         })
@@ -273,7 +275,7 @@ impl Director {
         self.tables.tick();
         self.tables.collect_tables(self.plane.now()?);
         match &mut self.journal {
-            Some(journal) => Ok(journal.keep_safe(&self.model)?),
+            Some(journal) => Ok(journal.keep_safe(self.base.model(), &self.model)?),
             None => Ok(()),
         }
     }

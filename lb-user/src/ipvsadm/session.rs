@@ -185,6 +185,10 @@ fn unanswered(answer: &Response) -> Failure {
         | Response::Connections { .. }
         | Response::Timeouts { .. }
         | Response::Sysctls { .. }
-        | Response::Status { .. } => format!("the answer of the lvx daemon does not fit the question: {answer:?}"),
+        | Response::Status { .. }
+        | Response::Planned { .. }
+        | Response::Applied { .. }
+        | Response::Exported { .. }
+        | Response::Generations { .. } => format!("the answer of the lvx daemon does not fit the question: {answer:?}"),
     })
 }

@@ -1,11 +1,17 @@
 //! What the operator asked for, in LVS' own words. Pure data: no I/O, no aya.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
+mod difference;
 pub mod marks;
+mod merge;
 mod plan;
 mod service;
 mod state;
 pub mod sysctls;
 
+pub use difference::{Change, Subject, differences, server_name};
+pub use merge::{Merged, merge};
 pub use plan::plan;
 pub use service::{
     Family, ForwardingMethod, Netmask, Persistence, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service,

@@ -1,6 +1,7 @@
 //! The changes that lead from one model to another: only what must, and in an order that always works.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 
 use super::{Model, RealServer, Service, sysctls};
 use crate::api::Request;
@@ -21,6 +22,7 @@ pub fn plan(old: &Model, new: &Model) -> Vec<Request> {
     }
     for service in new.services() {
         match old.service(&service.id) {
+            Some(before) if before == service => {}
             Some(before) => change_service(before, service, &mut changes),
             None => add_service(service, &mut changes),
         }
@@ -28,12 +30,8 @@ pub fn plan(old: &Model, new: &Model) -> Vec<Request> {
     changes
 }
 
-fn bare(service: &Service) -> Service {
-    Service { servers: Vec::new(), ..service.clone() }
-}
-
 fn add_service(service: &Service, changes: &mut Vec<Request>) {
-    changes.push(Request::AddService { service: bare(service) });
+    changes.push(Request::AddService { service: service.bare() });
     add_servers(service, &service.servers, changes);
 }
 
@@ -49,72 +47,54 @@ fn add_servers<'a>(
 }
 
 fn change_service(before: &Service, after: &Service, changes: &mut Vec<Request>) {
-    if bare(before) != bare(after) {
-        changes.push(Request::EditService { service: bare(after) });
+    if before.bare() != after.bare() {
+        changes.push(Request::EditService { service: after.bare() });
     }
-    let same = |a: &RealServer, b: &RealServer| (a.address, a.port) == (b.address, b.port);
+    let (old, new) = (before.by_address(), after.by_address());
     for server in &before.servers {
-        match after.servers.iter().find(|other| same(server, other)) {
+        match new.get(&server.key()) {
             None => changes.push(Request::DeleteServer { id: after.id, address: server.address, port: server.port }),
-            Some(other) if other != server => {
-                changes.push(Request::EditServer { id: after.id, server: other.clone() });
+            Some(other) if *other != server => {
+                changes.push(Request::EditServer { id: after.id, server: (*other).clone() });
             }
             Some(_) => {}
         }
     }
-    let new: Vec<_> =
-        after.servers.iter().filter(|server| !before.servers.iter().any(|other| same(server, other))).collect();
-    add_servers(after, new, changes);
+    let added: Vec<_> = after.servers.iter().filter(|server| !old.contains_key(&server.key())).collect();
+    add_servers(after, added.iter().copied(), changes);
+    let kept = before.servers.iter().filter(|server| new.contains_key(&server.key()));
+    let wanted = after.servers.iter().map(RealServer::key);
+    if !added.into_iter().chain(kept).map(RealServer::key).eq(wanted.clone()) {
+        changes.push(Request::OrderServers { id: after.id, servers: wanted.collect() });
+    }
+}
+
+impl Service {
+    /// The service without its servers.
+    pub fn bare(&self) -> Self {
+        let Self { id, scheduler, scheduler_flags, persistence, netmask, one_packet, servers: _ } = *self;
+        Self { id, scheduler, scheduler_flags, persistence, netmask, one_packet, servers: Vec::new() }
+    }
+
+    /// Its servers by address and port.
+    pub(super) fn by_address(&self) -> HashMap<(IpAddr, u16), &RealServer> {
+        self.servers.iter().map(|server| (server.key(), server)).collect()
+    }
+}
+
+impl RealServer {
+    /// What tells it from the others of its service.
+    pub fn key(&self) -> (IpAddr, u16) {
+        (self.address, self.port)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::model::{
-        ForwardingMethod, Netmask, Persistence, Protocol, SchedulerFlags, SchedulerKind, ServiceId, Sysctls, Timeouts,
-    };
     use proptest::prelude::*;
-    use std::net::{IpAddr, Ipv4Addr};
 
-    prop_compose! {
-        fn servers()(numbers in proptest::collection::btree_map(1u8..6, (0u32..3, 0u32..3), 0..5)) -> Vec<RealServer> {
-            numbers.into_iter().map(|(number, (weight, upper_threshold))| RealServer {
-                address: IpAddr::V4(Ipv4Addr::new(172, 16, 100, number)),
-                port: 80,
-                weight,
-                method: ForwardingMethod::Gate,
-                upper_threshold,
-                lower_threshold: 0,
-            }).collect()
-        }
-    }
-
-    prop_compose! {
-        fn model()(services in proptest::collection::btree_map(1u8..4, (any::<bool>(), proptest::option::of(1u32..3), servers()), 0..4), tcp in 1u32..3, drop_entry in 0u32..3, sloppy_tcp in any::<bool>()) -> Model {
-            let services = services.into_iter().map(|(vip, (wrr, timeout, servers))| Service {
-                id: ServiceId::Address { protocol: Protocol::Tcp, vip: IpAddr::V4(Ipv4Addr::new(10, 0, 0, vip)), port: 80 },
-                scheduler: if wrr { SchedulerKind::Wrr } else { SchedulerKind::Rr },
-                persistence: timeout.map(|timeout| Persistence { timeout }),
-                netmask: Netmask::V4(Ipv4Addr::BROADCAST),
-                one_packet: false,
-                scheduler_flags: SchedulerFlags::default(),
-                servers,
-            });
-            Model::new(services, Timeouts { tcp, ..Timeouts::default() })
-                .with_sysctls(Sysctls { drop_entry, sloppy_tcp, ..Sysctls::default() })
-        }
-    }
-
-    fn sorted(model: &Model) -> Vec<Service> {
-        model
-            .services()
-            .cloned()
-            .map(|mut service| {
-                service.servers.sort_by_key(|server| server.address);
-                service
-            })
-            .collect()
-    }
+    use super::*;
+    use crate::model::arbitrary::model;
 
     proptest! {
         #[test]
@@ -124,23 +104,12 @@ mod tests {
                 prop_assert_eq!(model.check(&change), Ok(()));
                 model.commit(&change);
             }
-            prop_assert_eq!(sorted(&model), sorted(&new));
-            prop_assert_eq!(model.timeouts(), new.timeouts());
-            prop_assert_eq!(model.sysctls(), new.sysctls());
+            prop_assert_eq!(model, new);
         }
 
         #[test]
         fn the_same_model_needs_no_change(model in model()) {
             prop_assert!(plan(&model, &model).is_empty());
-        }
-
-        #[test]
-        fn a_new_model_keeps_the_order_of_its_servers(new in model()) {
-            let mut model = Model::default();
-            for change in plan(&model.clone(), &new) {
-                model.commit(&change);
-            }
-            prop_assert_eq!(model, new);
         }
     }
 }

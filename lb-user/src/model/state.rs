@@ -1,6 +1,6 @@
 //! The whole of what the operator asked for, and which changes it takes (`ip_vs_ctl.c`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use super::sysctls::Refused;
@@ -62,7 +62,8 @@ impl Model {
             Request::DeleteService { id }
             | Request::AddServer { id, .. }
             | Request::EditServer { id, .. }
-            | Request::DeleteServer { id, .. } => self.services.get_key_value(id),
+            | Request::DeleteServer { id, .. }
+            | Request::OrderServers { id, .. } => self.services.get_key_value(id),
             Request::Flush => return self.clone(),
             Request::SetTimeouts { .. }
             | Request::SetSysctls { .. }
@@ -71,7 +72,13 @@ impl Model {
             | Request::Connections
             | Request::Timeouts
             | Request::Sysctls
-            | Request::Status => None,
+            | Request::Status
+            | Request::Plan { .. }
+            | Request::Apply { .. }
+            | Request::Reload
+            | Request::Export
+            | Request::Generations
+            | Request::Rollback { .. } => None,
         };
         let services = services.into_iter().map(|(id, service)| (*id, service.clone())).collect();
         Self { services, timeouts: self.timeouts, sysctls: self.sysctls }
@@ -113,6 +120,10 @@ impl Model {
                 self.defined(id)?;
                 self.server(id, *address, *port).map(|_| ()).ok_or(Refusal::NoSuchServer)
             }
+            Request::OrderServers { id, servers } => {
+                self.defined(id)?;
+                self.names_all_servers(id, servers)
+            }
             Request::SetSysctls { values } => match self.sysctls_with(values) {
                 Ok(_) => Ok(()),
                 Err(refused) => Err(Refusal::Other(refused.to_string())),
@@ -124,7 +135,13 @@ impl Model {
             | Request::Connections
             | Request::Timeouts
             | Request::Sysctls
-            | Request::Status => Ok(()),
+            | Request::Status
+            | Request::Plan { .. }
+            | Request::Apply { .. }
+            | Request::Reload
+            | Request::Export
+            | Request::Generations
+            | Request::Rollback { .. } => Ok(()),
         }
     }
 
@@ -160,6 +177,14 @@ impl Model {
                     service.servers.retain(|server| (server.address, server.port) != (*address, *port));
                 }
             }
+            Request::OrderServers { id, servers } => {
+                if let Some(service) = self.services.get_mut(id) {
+                    let places: HashMap<_, _> = servers.iter().zip(0..).map(|(key, place)| (*key, place)).collect();
+                    service
+                        .servers
+                        .sort_by_key(|server| places.get(&(server.address, server.port)).copied().unwrap_or(0));
+                }
+            }
             Request::SetTimeouts { timeouts } => self.timeouts = merge(self.timeouts, *timeouts),
             Request::SetSysctls { values } => {
                 if let Ok(sysctls) = self.sysctls_with(values) {
@@ -171,7 +196,13 @@ impl Model {
             | Request::Connections
             | Request::Timeouts
             | Request::Sysctls
-            | Request::Status => {}
+            | Request::Status
+            | Request::Plan { .. }
+            | Request::Apply { .. }
+            | Request::Reload
+            | Request::Export
+            | Request::Generations
+            | Request::Rollback { .. } => {}
         }
     }
 
@@ -195,6 +226,18 @@ impl Model {
 
     fn must_exist(&self, id: &ServiceId) -> Result<(), Refusal> {
         if self.services.contains_key(id) { Ok(()) } else { Err(Refusal::NoSuchService) }
+    }
+
+    fn names_all_servers(&self, id: &ServiceId, named: &[(IpAddr, u16)]) -> Result<(), Refusal> {
+        let mut named = named.to_vec();
+        let servers = self.services.get(id).into_iter().flat_map(|service| &service.servers);
+        let mut there: Vec<_> = servers.map(|server| (server.address, server.port)).collect();
+        named.sort_unstable();
+        there.sort_unstable();
+        if named == there {
+            return Ok(());
+        }
+        Err(Refusal::Other("the order must name each server of the service once".to_owned()))
     }
 
     fn defined(&self, id: &ServiceId) -> Result<(), Refusal> {

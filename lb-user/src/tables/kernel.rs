@@ -46,6 +46,8 @@ unsafe impl aya::Pod for Entry {}
 
 /// The maps of the loaded program.
 pub struct KernelMaps {
+    /// How often something was written.
+    writes: u64,
     hz: u32,
     cpus: u32,
     sizes: Sizes,
@@ -79,6 +81,7 @@ impl KernelMaps {
         let connections = table::buckets(sizes.connections);
         let templates = table::buckets(sizes.templates);
         Ok(Self {
+            writes: 0,
             hz,
             cpus,
             sizes,
@@ -108,6 +111,7 @@ impl KernelMaps {
             let most = self.interfaces.len() - 1;
             return Err(io::Error::other(format!("interface index {ifindex} is above {most}")));
         }
+        self.writes += 1;
         self.interfaces.write(ifindex, &mac.map_or(0, mac_word));
         Ok(())
     }
@@ -176,6 +180,7 @@ impl Maps for KernelMaps {
     }
 
     fn set_key(&mut self, key: &ServiceKey, service: Option<u32>) -> io::Result<()> {
+        self.writes += 1;
         let key = Key(*key);
         match service {
             Some(index) => self.keys.insert(key, index, 0).map_err(io::Error::other),
@@ -184,14 +189,17 @@ impl Maps for KernelMaps {
     }
 
     fn set_service(&mut self, index: u32, service: &Service) {
+        self.writes += 1;
         self.services.write(index, service);
     }
 
     fn set_real(&mut self, index: u32, real: &RealServer) {
+        self.writes += 1;
         self.reals.write(index, real);
     }
 
     fn set_summary(&mut self, index: u32, word: u64) {
+        self.writes += 1;
         self.reals.set_word(index, SUMMARY, word);
     }
 
@@ -204,10 +212,12 @@ impl Maps for KernelMaps {
     }
 
     fn set_overloaded(&mut self, index: u32, overloaded: bool) {
+        self.writes += 1;
         self.counts.set_word(index, OVERLOADED, overloaded.into());
     }
 
     fn set_counts(&mut self, index: u32, counts: &Counts) {
+        self.writes += 1;
         self.counts.write(index, counts);
     }
 
@@ -222,6 +232,7 @@ impl Maps for KernelMaps {
     }
 
     fn set_pool(&mut self, first: u32, words: &[u64]) {
+        self.writes += 1;
         for (at, word) in (first..).zip(words) {
             self.pools.write(at, word);
         }
@@ -232,6 +243,7 @@ impl Maps for KernelMaps {
     }
 
     fn add_to_pool_word(&mut self, at: u32, value: u64) {
+        self.writes += 1;
         self.pools.add_to_word(at, 0, value);
     }
 
@@ -244,30 +256,37 @@ impl Maps for KernelMaps {
     }
 
     fn set_cell(&mut self, index: u32, cell: &Cell) {
+        self.writes += 1;
         self.cells.write(index, cell);
     }
 
     fn set_cell_word(&mut self, index: u32, word: usize, value: u64) {
+        self.writes += 1;
         self.cells.set_word(index, word, value);
     }
 
     fn add_to_cell_word(&mut self, index: u32, word: usize, value: u64) {
+        self.writes += 1;
         self.cells.add_to_word(index, word, value);
     }
 
     fn swap_cell_word(&mut self, index: u32, word: usize, old: u64, new: u64) -> bool {
+        self.writes += 1;
         self.cells.swap_word(index, word, old, new)
     }
 
     fn forget_entry(&mut self, key: &EntryKey) -> bool {
+        self.writes += 1;
         matches!(self.entries.remove(&Entry(*key)), Ok(()) | Err(MapError::KeyNotFound))
     }
 
     fn set_settings(&mut self, settings: &Settings) {
+        self.writes += 1;
         self.settings.write(0, settings);
     }
 
     fn set_marks(&mut self, first: u32, nodes: &[MarkNode]) {
+        self.writes += 1;
         for (at, node) in (first..).zip(nodes) {
             self.marks.write(at, node);
         }
@@ -279,6 +298,10 @@ impl Maps for KernelMaps {
 
     fn real_traffic(&self, index: u32) -> Traffic {
         Self::sum(&self.real_stats, self.cpus, self.sizes.real_slots(), index)
+    }
+
+    fn writes(&self) -> u64 {
+        self.writes
     }
 
     fn flows(&self, table: FlowTable, visit: &mut dyn FnMut(u32, &Flow)) {

@@ -71,6 +71,8 @@ pub trait Maps {
     fn service_traffic(&self, index: u32) -> Traffic;
     /// What passed for a real server, all CPUs together.
     fn real_traffic(&self, index: u32) -> Traffic;
+    /// How often something was written so far.
+    fn writes(&self) -> u64;
     /// Shows every live flow of a table.
     fn flows(&self, table: FlowTable, visit: &mut dyn FnMut(u32, &Flow));
 }

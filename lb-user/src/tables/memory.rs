@@ -16,7 +16,7 @@ use super::maps::{FlowTable, Maps};
 #[derive(Debug, Default)]
 pub struct MemoryMaps {
     /// Number of writes so far.
-    pub writes: usize,
+    pub writes: u64,
     /// Keys of services.
     pub keys: HashMap<ServiceKey, u32>,
     /// Services.
@@ -163,6 +163,10 @@ impl Maps for MemoryMaps {
 
     fn real_traffic(&self, _index: u32) -> Traffic {
         Traffic::default()
+    }
+
+    fn writes(&self) -> u64 {
+        self.writes
     }
 
     fn flows(&self, _table: FlowTable, _visit: &mut dyn FnMut(u32, &Flow)) {}

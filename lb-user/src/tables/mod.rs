@@ -8,6 +8,7 @@ pub mod kernel;
 mod locality;
 pub mod maps;
 pub mod memory;
+mod room;
 mod servers;
 mod services;
 pub mod shared;
@@ -26,9 +27,11 @@ use crate::dataplane::Sizes;
 use crate::model::{Family, Protocol, ServiceId, Sysctls, Timeouts};
 use arena::Arena;
 use maps::Maps;
+pub use room::Room;
 use servers::Slots;
 pub use servers::{Address, Member, Path};
 use services::Entry;
+pub(crate) use services::kind;
 
 /// Most mark nodes that one set of rules may have; the map holds two sets.
 pub const MAX_MARK_NODES: u32 = lb_common::marks::MAX_MARK_NODES;
@@ -44,6 +47,8 @@ pub struct Tables<M> {
     hash_words: u32,
     reals: servers::Reals,
     settings: Settings,
+    /// The settings as the packet path knows them.
+    told: Option<Settings>,
     sysctls: Sysctls,
     /// For how many more connections the table was made.
     room: u64,
@@ -66,6 +71,7 @@ impl<M: Maps> Tables<M> {
             hash_words: sizes.hash_words(),
             reals: servers::Reals::new(sizes.real_slots()),
             settings: Settings::default(),
+            told: None,
             sysctls: Sysctls::default(),
             room: sizes.connections.into(),
             flush_due: false,
@@ -95,7 +101,7 @@ impl<M: Maps> Tables<M> {
         seconds[State::FinWait as usize] = timeouts.tcpfin;
         seconds[UDP] = timeouts.udp;
         self.settings.timeouts = seconds.map(|seconds| self.jiffies(seconds));
-        self.maps.set_settings(&self.settings);
+        self.tell();
     }
 
     /// IPVS' sysctls.
@@ -131,6 +137,14 @@ impl<M: Maps> Tables<M> {
         self.flush_due = false;
     }
 
+    /// Writes the settings, if they are others than the packet path knows.
+    fn tell(&mut self) {
+        if self.told != Some(self.settings) {
+            self.maps.set_settings(&self.settings);
+            self.told = Some(self.settings);
+        }
+    }
+
     fn tell_sysctls(&mut self) {
         let sysctls = self.sysctls;
         let bit = |set: bool, bit: u32| if set { bit } else { 0 };
@@ -148,7 +162,7 @@ impl<M: Maps> Tables<M> {
         self.settings.template_rearm = self.jiffies(sysctls.template_rearm);
         self.settings.lblc_expiration = self.jiffies(sysctls.lblc_expiration);
         self.settings.lblcr_expiration = self.jiffies(sysctls.lblcr_expiration);
-        self.maps.set_settings(&self.settings);
+        self.tell();
         if before != self.settings.flags & flags::CLASSIC_OVERHEAD {
             self.forget_blocks();
         }
@@ -165,7 +179,7 @@ impl<M: Maps> Tables<M> {
                 self.settings.flags |= bit;
             }
         }
-        self.maps.set_settings(&self.settings);
+        self.tell();
     }
 
     /// Replaces the mark rules: written beside those in force, then switched to.
@@ -186,7 +200,7 @@ impl<M: Maps> Tables<M> {
         self.maps.set_marks(first, nodes);
         self.settings.first_mark_node = first;
         self.settings.mark_nodes = count;
-        self.maps.set_settings(&self.settings);
+        self.tell();
         self.marks = nodes.to_vec();
         Ok(())
     }

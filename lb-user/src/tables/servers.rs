@@ -104,7 +104,12 @@ impl Slots {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.free.is_empty() && self.next >= self.size
+        self.left() == 0
+    }
+
+    /// How many can be taken.
+    pub(super) fn left(&self) -> u32 {
+        (self.size - self.next).saturating_add(u32::try_from(self.free.len()).unwrap_or(u32::MAX))
     }
 }
 
@@ -150,6 +155,11 @@ impl Reals {
     /// Whether a slot can be had for a server.
     pub(super) fn has_room(&self, id: &RealId) -> bool {
         self.removed.contains_key(id) || !self.slots.is_full()
+    }
+
+    /// Slots that can be had for servers that never were there.
+    pub(super) fn left(&self) -> u32 {
+        self.slots.left()
     }
 
     /// The slot of a server that joins a service: its old one, connections and all, if it was removed a while ago

@@ -1,5 +1,6 @@
 //! Services and their pools.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use lb_common::address::Address as Words;
@@ -223,6 +224,18 @@ impl<M: Maps> Tables<M> {
         Ok(())
     }
 
+    /// Puts the servers of a service into another order, newest first; those that are not named come last. Connections stay.
+    ///
+    /// # Errors
+    /// There is no such service, or no room for the changed pool.
+    pub fn order_servers(&mut self, id: &ServiceId, order: &[Address]) -> Result<(), Refusal> {
+        let entry = self.services.get(id).ok_or(Refusal::ServiceNotDefined)?;
+        let places: HashMap<_, _> = order.iter().zip(0..).map(|(address, place)| (*address, place)).collect();
+        let (mut members, kind) = (entry.members.clone(), entry.kind);
+        members.sort_by_key(|member| places.get(&member.address).copied().unwrap_or(usize::MAX));
+        if members == entry.members { Ok(()) } else { self.publish(*id, kind, members, Change::Init) }
+    }
+
     /// A server is reached in another way from now on; takes effect with the next packet.
     pub fn set_path(&mut self, address: IpAddr, path: Path) {
         self.reals.set_path(&mut self.maps, address, path);
@@ -234,6 +247,12 @@ impl<M: Maps> Tables<M> {
             self.services.get(id).and_then(|entry| entry.members.iter().find(|member| member.address == *server));
         let real = member.map(|member| member.real).or_else(|| self.reals.slot(&(*id, server.0, server.1)))?;
         Some((real, self.maps.counts(real), self.reals.traffic(&self.maps, real)))
+    }
+
+    /// The last weight of a member that was not 0, which mh goes by.
+    pub fn last_weight(&self, id: &ServiceId, server: &Address) -> Option<u32> {
+        let members = &self.services.get(id)?.members;
+        members.iter().find(|member| member.address == *server).map(|member| member.last_weight)
     }
 
     /// A service's index, and what passed for it.
@@ -303,9 +322,7 @@ impl<M: Maps> Tables<M> {
 
     fn write_pool(&mut self, kind: Kind, members: &[Member], cursor: Cursor, change: Change) -> Result<Run, Refusal> {
         if hash::buckets(kind) > 0 && members.len() > MAX_MEMBERS {
-            return Err(Refusal::Full(format!(
-                "a service of a scheduler that hashes has at most {MAX_MEMBERS} servers"
-            )));
+            return Err(too_many_members());
         }
         let header = Header::of(members.iter().map(|member| member.weight));
         let words = pool::words(header.count) + hash::words(kind);
@@ -331,15 +348,15 @@ impl<M: Maps> Tables<M> {
     /// Whether the table of one more service of a scheduler that hashes can be made, or of one that had another scheduler
     /// before. A quota, so that services that are there never lack room to change, and servers to be taken out.
     fn has_room_to_hash(&self, kind: Kind, before: Option<Kind>) -> Result<(), Refusal> {
-        let taken: u32 = self.services.values().map(|entry| hash::words(entry.kind)).sum();
         let more = hash::words(kind);
-        if more == 0 || taken - before.map_or(0, hash::words) + more <= self.hash_words {
+        if more == 0 {
             return Ok(());
         }
-        Err(Refusal::Full(
-            "no room for more tables of sh, dh and mh; give `[sizes] services` a larger number and restart lvx"
-                .to_owned(),
-        ))
+        let taken: u32 = self.services.values().map(|entry| hash::words(entry.kind)).sum();
+        if taken - before.map_or(0, hash::words) + more <= self.hash_words {
+            return Ok(());
+        }
+        Err(full_of_hash_tables())
     }
 
     fn words(&self, service: &Service) -> service::Service {
@@ -368,7 +385,17 @@ impl<M: Maps> Tables<M> {
     }
 }
 
-fn full(what: &str) -> Refusal {
+pub(super) fn full_of_hash_tables() -> Refusal {
+    Refusal::Full(
+        "no room for more tables of sh, dh and mh; give `[sizes] services` a larger number and restart lvx".to_owned(),
+    )
+}
+
+pub(super) fn too_many_members() -> Refusal {
+    Refusal::Full(format!("a service of a scheduler that hashes has at most {MAX_MEMBERS} servers"))
+}
+
+pub(super) fn full(what: &str) -> Refusal {
     Refusal::Full(format!("no room for more {what}; give `[sizes] {what}` a larger number and restart lvx"))
 }
 
@@ -376,7 +403,8 @@ fn full_of_tables() -> Refusal {
     Refusal::Full("no room for more tables of lblc and lblcr".to_owned())
 }
 
-fn kind(scheduler: SchedulerKind) -> Kind {
+/// The scheduler as the packet path knows it.
+pub(crate) fn kind(scheduler: SchedulerKind) -> Kind {
     match scheduler {
         SchedulerKind::Rr => Kind::Rr,
         SchedulerKind::Wrr => Kind::Wrr,

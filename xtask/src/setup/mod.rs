@@ -10,6 +10,8 @@ use anyhow::Result;
 
 pub use ldirectord::ldirectord;
 
+use crate::workspace;
+
 /// What a step found or did.
 enum Step {
     /// All was there already.
@@ -30,6 +32,18 @@ pub fn ensure(verbose: bool) -> Result<()> {
     report(verbose, Step::Ready(format!("compiler: {} ({})", toolchain.rustc.display(), toolchain.how)));
     report(verbose, linker::ensure(&toolchain)?);
     report(verbose, bpffs::ensure()?);
+    Ok(())
+}
+
+/// Makes sure of a program that only some commands need, by its package in Debian and Ubuntu.
+///
+/// # Errors
+/// It is missing, and apt cannot install it.
+pub fn ensure_package(program: &str, package: &str) -> Result<()> {
+    if workspace::program(program).is_none() {
+        packages::install(&[package])?;
+        report(true, Step::Done(program.to_owned()));
+    }
     Ok(())
 }
 

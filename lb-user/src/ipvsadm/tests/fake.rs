@@ -51,10 +51,19 @@ impl Backend for Fake {
             | Request::DeleteServer { .. }
             | Request::Zero { .. }
             | Request::SetSysctls { .. }
+            | Request::OrderServers { .. }
             | Request::SetTimeouts { .. } => match self.change(&request) {
                 Ok(()) => Response::Done,
                 Err(refusal) => Response::Refused { refusal },
             },
+            Request::Plan { .. }
+            | Request::Apply { .. }
+            | Request::Reload
+            | Request::Export
+            | Request::Generations
+            | Request::Rollback { .. } => {
+                Response::Refused { refusal: Refusal::Other("ipvsadm knows no files".to_owned()) }
+            }
         })
     }
 }

@@ -1,32 +1,39 @@
 //! `[[marks.rule]]` of LVX' config file.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Condition, Malformed, MarkOperation, MarkRule, Network, PortRange, Target, Test};
-use super::{parse_mark, parse_ports, parse_protocol};
+use super::text::protocol_name;
+use super::{Condition, InterfacePattern, Malformed, MarkOperation, MarkRule, Network, PortRange, Target, Test};
+use super::{parse_mark, parse_ports, parse_protocol, show};
 
 /// A rule as the file has it. Every text but `mark` may begin with `!`, which is "not".
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct MarkRuleConfig {
     /// The mark that matching packets get.
     pub mark: MarkConfig,
     /// Destination address or prefix; without it any, of both families.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
     /// Source address or prefix.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// `tcp`, `udp`, or another protocol's name or number.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
     /// Destination ports. Without `protocol` they are those of TCP and UDP alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub destination_port: Option<PortsConfig>,
     /// Source ports.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source_port: Option<PortsConfig>,
     /// Interface that packets come in by, `eth0`, or `eth+` for all whose name begins so.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
 }
 
 /// A mark: `8`, or `"0x8/0xff"` to set only the bits of a mask.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "a mark must be a number from 0 to 4294967295, or text such as \"0x8/0xff\"")]
 pub enum MarkConfig {
     /// The whole mark.
@@ -36,7 +43,7 @@ pub enum MarkConfig {
 }
 
 /// Ports: `80`, `"10000:20000"`, `"! 80,443"`, or a list of numbers and ranges.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(
     untagged,
     expecting = "ports must be a number from 0 to 65535, text such as \"10000:20000\" or \"! 80\", or a list of these"
@@ -51,7 +58,7 @@ pub enum PortsConfig {
 }
 
 /// An element of a list of ports.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged, expecting = "a port must be a number from 0 to 65535, or text such as \"10000:20000\"")]
 pub enum PortConfig {
     /// One port.
@@ -92,6 +99,40 @@ impl MarkRuleConfig {
     /// The keys of a rule.
     pub const KEYS: [&'static str; 7] =
         ["mark", "destination", "source", "protocol", "destination_port", "source_port", "interface"];
+
+    /// How a file says a rule; none for one that only netfilter can have.
+    pub fn of(rule: &MarkRule) -> Option<Self> {
+        let Target::Mark(MarkOperation { and, xor }) = rule.target else { return None };
+        let mark = if and == 0 { MarkConfig::Number(xor) } else { MarkConfig::Text(format!("{xor:#x}/{:#x}", !and)) };
+        let mut config = Self {
+            mark,
+            destination: None,
+            source: None,
+            protocol: None,
+            destination_port: None,
+            source_port: None,
+            interface: None,
+        };
+        for Test { condition, negated } in &rule.tests {
+            let said = |text: String| Some(if *negated { format!("! {text}") } else { text });
+            match condition {
+                // The addresses say it.
+                Condition::Family(_) => {}
+                Condition::Destination(network) => config.destination = said(network.to_string()),
+                Condition::Source(network) => config.source = said(network.to_string()),
+                Condition::Protocol(number) => {
+                    config.protocol = said(protocol_name(*number).map_or_else(|| number.to_string(), str::to_owned));
+                }
+                Condition::DestinationPorts(ranges) => {
+                    config.destination_port = said(show::list(ranges)).map(PortsConfig::Text);
+                }
+                Condition::SourcePorts(ranges) => config.source_port = said(show::list(ranges)).map(PortsConfig::Text),
+                Condition::Interface(InterfacePattern(name)) => config.interface = said(name.clone()),
+                Condition::Ports(_) | Condition::Mark { .. } => return None,
+            }
+        }
+        Some(config)
+    }
 }
 
 impl MarkRuleError {
@@ -190,6 +231,10 @@ mod tests {
     fn rule(text: &str) -> Result<String, String> {
         let config: MarkRuleConfig = toml::from_str(text).map_err(|error| error.message().to_owned())?;
         let rule = MarkRule::try_from(&config).map_err(|error| error.to_string())?;
+        let written = MarkRuleConfig::of(&rule).ok_or("no words for it")?;
+        let again = toml::from_str(&toml::to_string(&written).map_err(|error| error.to_string())?);
+        let again: MarkRuleConfig = again.map_err(|error| error.to_string())?;
+        assert_eq!(MarkRule::try_from(&again), Ok(rule.clone()), "{written:?}");
         Ok(rule.to_string())
     }
 

@@ -95,6 +95,7 @@ impl fmt::Display for PortRange {
     }
 }
 
-fn list(ranges: &[PortRange]) -> String {
+/// Ports and ranges, separated by commas.
+pub(super) fn list(ranges: &[PortRange]) -> String {
     ranges.iter().map(PortRange::to_string).collect::<Vec<_>>().join(",")
 }

@@ -13,6 +13,7 @@ use crate::api::server::{Call, Server};
 use crate::api::{Request, Response};
 use crate::config::Config;
 use crate::director::Director;
+use crate::director::notify::Notifier;
 use crate::health::{Checker, HealthEvent};
 use crate::neighbours::{self, Event, Handle};
 use crate::netfilter::{self, Snapshot};
@@ -130,6 +131,7 @@ impl Daemon {
             });
         }
         director.remember(state)?;
+        director.set_notifier(Notifier::spawn(config.notify.clone()));
         let (network_events, network) = mpsc::channel(1024);
         let neighbours = neighbours::spawn(network_events).context("cannot watch the network by netlink")?;
         let (snapshots, netfilter) = mpsc::channel(4);
@@ -195,6 +197,7 @@ impl Daemon {
     /// The model changed: other addresses to resolve, other servers to check.
     fn follow_model(&mut self) {
         self.neighbours.watch(self.director.addresses());
+        self.checker.set_start_down(self.director.start_down());
         self.checker.set(self.director.checks());
     }
 }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::Which;
 use crate::model::{RealServer, Service, ServiceId, Timeouts};
 
 /// Where the daemon's socket is: `LVX_SOCKET`, or `/run/lvx/lvx.sock`.
@@ -88,6 +89,24 @@ pub enum Request {
     Sysctls,
     /// `lvx status`
     Status,
+    /// `lvx drain`: servers get no new clients from now on, and are out of service after a while.
+    Drain {
+        /// Which servers.
+        #[serde(flatten)]
+        which: Which,
+        /// How long they stay for what they have.
+        seconds: u64,
+        /// Known clients go elsewhere too.
+        now: bool,
+    },
+    /// `lvx undrain`
+    Undrain {
+        /// Which servers.
+        #[serde(flatten)]
+        which: Which,
+    },
+    /// `lvx drains`
+    Drains,
 }
 
 /// What the daemon answers.
@@ -127,6 +146,11 @@ pub enum Response {
     Status {
         /// All of it.
         status: Box<Status>,
+    },
+    /// To [`Request::Drains`].
+    Drains {
+        /// The oldest first.
+        drains: Vec<DrainEntry>,
     },
 }
 
@@ -199,6 +223,21 @@ pub struct ServiceEntry {
     pub rates: Rates,
     /// Its real servers, newest first. Those that a health check took out are listed too, with `health`.
     pub servers: Vec<ServerEntry>,
+    /// Whether enough of them are healthy; none where there is none.
+    pub quorum: Option<Quorum>,
+}
+
+/// Whether enough servers are healthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quorum {
+    /// Whether there is a quorum.
+    pub up: bool,
+    /// Sum of the weights of healthy servers.
+    pub weight: u64,
+    /// What it is to be.
+    pub quorum: u32,
+    /// How far it must be above that to gain the quorum, and below to lose it.
+    pub hysteresis: u32,
 }
 
 /// A real server as it runs.
@@ -218,8 +257,42 @@ pub struct ServerEntry {
     pub rates: Rates,
     /// What the health check says.
     pub health: Health,
+    /// What it does for its service.
+    pub role: Role,
+    /// Its weight in the packet path's tables; none where it is not in them.
+    pub effective_weight: Option<u32>,
     /// How its packets leave, or why they cannot.
     pub neighbour: NeighbourState,
+}
+
+/// What a real server does for its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Role {
+    /// Takes connections as its weight says.
+    Serves,
+    /// Came back a while ago and takes a part of what it will.
+    SlowStart {
+        /// How far it is.
+        percent: u32,
+    },
+    /// Failed as all others did, and serves all the same (`all_down = "all"`).
+    ServesThoughFailed,
+    /// Failed and keeps its connections (`on_failure = "inhibit"`).
+    Inhibited,
+    /// Failed and is out.
+    Removed,
+    /// Healthy, and out while the sorry server serves.
+    Suspended,
+    /// Takes no new clients, and is out of service at a deadline.
+    Draining {
+        /// Seconds until then.
+        left: u64,
+    },
+    /// Its deadline has passed.
+    Drained,
+    /// The sorry server, which serves while the quorum is lost. It is not among the configured servers.
+    Sorry,
 }
 
 /// What a health check says of a real server.
@@ -309,6 +382,57 @@ pub struct Status {
     pub tables: Vec<TableFill>,
     /// What the operator should know, one sentence each.
     pub warnings: Vec<String>,
+    /// What became of notifications.
+    pub notices: NoticeCounts,
+}
+
+/// What became of notifications.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeCounts {
+    /// Commands that ended well, and answers 2xx of web services.
+    pub delivered: u64,
+    /// Others.
+    pub failed: u64,
+    /// Found no room in the queue.
+    pub dropped: u64,
+    /// Are in the queue.
+    pub waiting: u64,
+}
+
+/// Servers that are taken out of service in good order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainEntry {
+    /// Their address.
+    pub address: IpAddr,
+    /// Their port; none is any.
+    pub port: Option<u16>,
+    /// Their service; none is all.
+    pub service: Option<ServiceId>,
+    /// The deadline, in seconds since 1970.
+    pub until: u64,
+    /// Seconds until then.
+    pub left: u64,
+    /// Known clients go elsewhere too.
+    pub now: bool,
+    /// The deadline has passed, and they are out of service.
+    pub over: bool,
+    /// The servers.
+    pub servers: Vec<DrainedServer>,
+}
+
+/// A server that is taken out of service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainedServer {
+    /// Its service.
+    pub service: ServiceId,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Connections that it has left.
+    pub connections: u64,
+    /// Persistence templates that it has left.
+    pub templates: u64,
 }
 
 /// An interface with the XDP program.

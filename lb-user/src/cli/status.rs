@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::api::{Health, NeighbourState, ServerEntry, ServiceEntry, Status};
+use super::drain::time;
+use crate::api::{Health, NeighbourState, NoticeCounts, Quorum, Role, ServerEntry, ServiceEntry, Status};
 use crate::model::Service;
 
 /// The status as text: what is wrong first.
@@ -42,6 +43,10 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
     for table in &status.tables {
         writeln!(out, "{:<16} {:<10} {}", table.table, table.used, table.size)?;
     }
+    let NoticeCounts { delivered, failed, dropped, waiting } = status.notices;
+    if status.notices != NoticeCounts::default() {
+        writeln!(out, "\nNOTIFICATIONS: {delivered} delivered, {failed} failed, {dropped} dropped, {waiting} waiting")?;
+    }
     let happened: Vec<_> = status.reasons.iter().filter(|reason| reason.packets != 0).collect();
     if !happened.is_empty() {
         writeln!(out, "\nNOT FORWARDED           PACKETS      WHY")?;
@@ -60,6 +65,11 @@ fn write_service(out: &mut String, entry: &ServiceEntry) -> std::fmt::Result {
     let flags = if flags.is_empty() { flags } else { format!(" ({flags})") };
     writeln!(out, "\n{id} {scheduler}{flags}{}", persistence.unwrap_or_default())?;
     writeln!(out, "  {} connections, {} packets, {} bytes", counters.connections, counters.packets, counters.bytes)?;
+    if let Some(quorum) = entry.quorum.filter(|quorum| !quorum.up || (quorum.quorum, quorum.hysteresis) != (1, 0)) {
+        let state = if quorum.up { "up" } else { "LOST" };
+        let Quorum { weight, quorum, hysteresis, .. } = quorum;
+        writeln!(out, "  quorum {state}: healthy weights {weight}, needed {quorum}, hysteresis {hysteresis}")?;
+    }
     writeln!(out, "  REAL SERVER                    WEIGHT  ACTIVE  INACTIVE  TEMPLATES  HEALTH, NEIGHBOUR")?;
     for server in &entry.servers {
         write_server(out, server)?;
@@ -82,11 +92,29 @@ fn write_server(out: &mut String, entry: &ServerEntry) -> std::fmt::Result {
         NeighbourState::Local => "this machine".to_owned(),
         NeighbourState::Unresolved { reason } => format!("UNREACHABLE ({reason})"),
     };
+    let role = role(&entry.role).map(|role| format!("{role}, ")).unwrap_or_default();
     writeln!(
         out,
-        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {health}, {neighbour}",
-        entry.server.weight, entry.active, entry.inactive, entry.persistent
+        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {role}{health}, {neighbour}",
+        entry.effective_weight.unwrap_or(entry.server.weight),
+        entry.active,
+        entry.inactive,
+        entry.persistent
     )
+}
+
+/// What its health alone does not say.
+fn role(role: &Role) -> Option<String> {
+    match role {
+        Role::Serves | Role::Removed => None,
+        Role::SlowStart { percent } => Some(format!("slow start {percent} %")),
+        Role::ServesThoughFailed => Some("serves, for all are down".to_owned()),
+        Role::Inhibited => Some("inhibited".to_owned()),
+        Role::Suspended => Some("out while the quorum is lost".to_owned()),
+        Role::Draining { left } => Some(format!("draining {} left", time(*left))),
+        Role::Drained => Some("drained, out of service".to_owned()),
+        Role::Sorry => Some("sorry".to_owned()),
+    }
 }
 
 fn duration(seconds: u64) -> String {

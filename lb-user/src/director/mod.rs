@@ -1,13 +1,17 @@
 //! The director: the model, the tables that follow it, and everything that changes either. Changes come from the API,
 //! from health checks, from the neighbour table and from netfilter; all of them enter here, one after another.
 
+mod drain;
+mod effective;
 mod estimator;
 mod health;
 mod interfaces;
 mod listing;
 mod marks;
+pub mod notify;
+mod policies;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Instant;
@@ -17,16 +21,18 @@ use anyhow::{Context as _, Result};
 use crate::api::{Refusal, Request, Response};
 use crate::config::Config;
 use crate::dataplane::{DataPlane, Early};
-use crate::health::{Check, Target};
 use crate::journal::Journal;
-use crate::model::{Model, RealServer, ServiceId, plan};
+use crate::model::policy::Notify;
+use crate::model::{Model, ServiceId, plan};
 use crate::neighbours;
 use crate::tables::kernel::KernelMaps;
 use crate::tables::maps::FlowTable;
-use crate::tables::{Path, RealId, Tables};
+use crate::tables::{Path, Tables};
 use estimator::Estimators;
 use interfaces::Interfaces;
 use marks::Marks;
+use notify::Notifier;
+use policies::Policies;
 
 /// A running director.
 pub struct Director {
@@ -35,11 +41,7 @@ pub struct Director {
     tables: Tables<KernelMaps>,
     plane: DataPlane,
     journal: Option<Journal>,
-    /// Servers that a health check took out, and why.
-    down: BTreeMap<RealId, String>,
-    /// What the checks of servers in service said last.
-    up: HashMap<RealId, String>,
-    checks: BTreeMap<Target, Check>,
+    policies: Policies,
     paths: HashMap<IpAddr, neighbours::Path>,
     interfaces: Interfaces,
     marks: Marks,
@@ -62,9 +64,7 @@ impl Director {
             tables: Tables::new(maps, config.sizes),
             plane,
             journal: None,
-            down: BTreeMap::new(),
-            up: HashMap::new(),
-            checks: config.health.clone(),
+            policies: Policies::new(config.policies.clone(), config.health.clone()),
             paths: HashMap::new(),
             interfaces: Interfaces::new(config.xdp_mode),
             marks: Marks::new(config.mark_rules.clone()),
@@ -86,6 +86,7 @@ impl Director {
     /// # Errors
     /// The directory or its file cannot be used.
     pub fn remember(&mut self, directory: &std::path::Path) -> Result<()> {
+        self.remember_drains(directory).context("cannot read what is drained")?;
         let (journal, replay) = Journal::open(directory, &self.model).context("cannot read what was set by hand")?;
         self.warnings.extend(replay.warnings);
         for change in &replay.changes {
@@ -129,6 +130,9 @@ impl Director {
                 }
                 Ok(Response::Done)
             }
+            Request::Drain { which, seconds, now } => self.drain(*which, *seconds, *now),
+            Request::Undrain { which } => self.undrain(*which),
+            Request::Drains => Ok(self.drains()),
             Request::AddService { .. }
             | Request::EditService { .. }
             | Request::DeleteService { .. }
@@ -157,17 +161,12 @@ impl Director {
                 let ids: Vec<_> = self.model.services().map(|service| service.id).collect();
                 ids.iter().try_for_each(|id| self.forget_service(id))?;
             }
-            Request::AddServer { id, server } => self.join(id, server)?,
-            Request::EditServer { id, server } => {
-                if !self.down.contains_key(&(*id, server.address, server.port)) {
-                    self.tables.edit_server(id, server)?;
+            Request::AddServer { .. } | Request::EditServer { .. } | Request::DeleteServer { .. } => {
+                let mut after = self.model.part(request);
+                after.commit(request);
+                for service in after.services() {
+                    self.carry_change(service, Some(request), "changed by hand")?;
                 }
-            }
-            Request::DeleteServer { id, address, port } => {
-                if self.down.remove(&(*id, *address, *port)).is_none() {
-                    self.tables.remove_server(id, &(*address, *port), false)?;
-                }
-                self.up.remove(&(*id, *address, *port));
             }
             Request::SetTimeouts { .. }
             | Request::SetSysctls { .. }
@@ -176,31 +175,46 @@ impl Director {
             | Request::Connections
             | Request::Timeouts
             | Request::Sysctls
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains
             | Request::Status => {}
         }
         self.model.commit(request);
-        if matches!(request, Request::SetTimeouts { .. }) {
-            self.tables.set_timeouts(&self.model.timeouts());
-        }
-        if matches!(request, Request::SetSysctls { .. }) {
-            self.tables.set_sysctls(self.model.sysctls());
-        }
+        self.follow(request);
         Ok(())
     }
 
-    /// A server joins its service. If connections of removed servers are to be forgotten, that comes first: it may be
-    /// one of them.
-    fn join(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
-        if self.tables.flush_is_due() {
-            self.sweep().map_err(|error| Refusal::Other(format!("{error:#}")))?;
+    /// What follows from a change that is made.
+    fn follow(&mut self, request: &Request) {
+        match request {
+            Request::AddService { service } | Request::EditService { service } => {
+                self.carry(&service.id, "changed by hand");
+            }
+            Request::DeleteServer { id, address, port } => {
+                self.policies.forget(|server| *server == (*id, *address, *port));
+            }
+            Request::SetTimeouts { .. } => self.tables.set_timeouts(&self.model.timeouts()),
+            Request::SetSysctls { .. } => self.tables.set_sysctls(self.model.sysctls()),
+            Request::AddServer { .. }
+            | Request::EditServer { .. }
+            | Request::DeleteService { .. }
+            | Request::Flush
+            | Request::Zero { .. }
+            | Request::List { .. }
+            | Request::Connections
+            | Request::Timeouts
+            | Request::Sysctls
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains
+            | Request::Status => {}
         }
-        self.tables.add_server(id, server)
     }
 
     fn forget_service(&mut self, id: &ServiceId) -> Result<(), Refusal> {
         self.tables.remove_service(id)?;
-        self.down.retain(|(service, ..), _| service != id);
-        self.up.retain(|(service, ..), _| service != id);
+        self.policies.forget_service(id);
         Ok(())
     }
 
@@ -215,9 +229,20 @@ impl Director {
         Err(Refusal::Other(format!("cannot keep the change, so it is not made: {error}")))
     }
 
-    /// The addresses of all servers.
+    /// The addresses of all servers, sorry servers included.
     pub fn addresses(&self) -> BTreeSet<IpAddr> {
-        self.model.services().flat_map(|service| &service.servers).map(|server| server.address).collect()
+        let servers = self.model.services().flat_map(|service| &service.servers);
+        servers.chain(self.policies.sorry_servers()).map(|server| server.address).collect()
+    }
+
+    /// Who is told of transitions from now on.
+    pub fn set_notifier(&mut self, notifier: Notifier) {
+        self.policies.notifier = notifier;
+    }
+
+    /// Who is told of the transitions of services that say nothing else.
+    pub fn set_notify(&mut self, notify: Notify) {
+        self.policies.notifier.all = notify;
     }
 
     /// Whether it is known of every server how it is reached, or that it is not.
@@ -272,6 +297,7 @@ impl Director {
         self.tables.set_room(self.sizes[0].saturating_sub(self.live[0]));
         self.tables.tick();
         self.tables.collect_tables(self.plane.now()?);
+        self.advance();
         match &mut self.journal {
             Some(journal) => Ok(journal.keep_safe(&self.model)?),
             None => Ok(()),

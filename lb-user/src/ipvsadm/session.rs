@@ -185,6 +185,7 @@ fn unanswered(answer: &Response) -> Failure {
         | Response::Connections { .. }
         | Response::Timeouts { .. }
         | Response::Sysctls { .. }
+        | Response::Drains { .. }
         | Response::Status { .. } => format!("the answer of the lvx daemon does not fit the question: {answer:?}"),
     })
 }

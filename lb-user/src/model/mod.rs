@@ -2,9 +2,11 @@
 
 pub mod marks;
 mod plan;
+pub mod policy;
 mod service;
 mod state;
 pub mod sysctls;
+mod which;
 
 pub use plan::plan;
 pub use service::{
@@ -13,3 +15,4 @@ pub use service::{
 };
 pub use state::Model;
 pub use sysctls::Sysctls;
+pub use which::Which;

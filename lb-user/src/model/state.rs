@@ -71,6 +71,9 @@ impl Model {
             | Request::Connections
             | Request::Timeouts
             | Request::Sysctls
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains
             | Request::Status => None,
         };
         let services = services.into_iter().map(|(id, service)| (*id, service.clone())).collect();
@@ -124,6 +127,9 @@ impl Model {
             | Request::Connections
             | Request::Timeouts
             | Request::Sysctls
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains
             | Request::Status => Ok(()),
         }
     }
@@ -171,6 +177,9 @@ impl Model {
             | Request::Connections
             | Request::Timeouts
             | Request::Sysctls
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains
             | Request::Status => {}
         }
     }

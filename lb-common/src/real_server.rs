@@ -40,6 +40,8 @@ pub mod flags {
     pub const LOCAL: u32 = 4;
     /// A health check took it out: it is not available, and UDP flows leave it at once.
     pub const FAILED: u32 = 8;
+    /// It is drained of its clients: while its weight is 0, its templates bind no new connection.
+    pub const RELEASED: u32 = 16;
 }
 
 /// A real server's connections, counted by all CPUs: one cache line of its own.

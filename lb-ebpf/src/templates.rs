@@ -4,7 +4,7 @@ use aya_ebpf::Global;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 use lb_common::flow::{Flow, FlowKey, TEMPLATE_NONE, Word};
-use lb_common::real_server::RealServer;
+use lb_common::real_server::{RealServer, flags};
 use lb_common::settings::{Settings, flags as sysctl};
 use lb_common::table::{self, Tags};
 
@@ -159,7 +159,8 @@ pub fn find(key: &FlowKey, seed: u64, settings: &Settings, now: u64) -> Option<(
     }
     let flow = slot.flow();
     if let Some(server) = reals::of(flow) {
-        let quiescent = settings.flags & sysctl::EXPIRE_QUIESCENT_TEMPLATE != 0 && server.weight == 0;
+        let released = settings.flags & sysctl::EXPIRE_QUIESCENT_TEMPLATE | server.flags & flags::RELEASED;
+        let quiescent = released != 0 && server.weight == 0;
         if reals::is_available(server) && !quiescent {
             return Some((slot, flow.real, server));
         }

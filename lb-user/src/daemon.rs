@@ -17,6 +17,7 @@ use crate::api::server::{Call, Server};
 use crate::api::{Request, Response};
 use crate::config::Config;
 use crate::director::Director;
+use crate::director::notify::Notifier;
 use crate::health::{Checker, HealthEvent};
 use crate::neighbours::{self, Event, Handle};
 use crate::netfilter::{self, Snapshot};
@@ -144,6 +145,7 @@ impl Daemon {
             });
         }
         director.replay(&chosen.by_hand, lifecycle.base_of(&chosen.by_hand).as_ref());
+        director.set_notifier(Notifier::spawn(chosen.config.notify.clone()));
         let (network_events, network) = mpsc::channel(1024);
         let neighbours = neighbours::spawn(network_events).context("cannot watch the network by netlink")?;
         let (snapshots, netfilter) = mpsc::channel(4);
@@ -203,7 +205,10 @@ impl Daemon {
             | Request::SetSysctls { .. }
             | Request::Connections
             | Request::Timeouts
-            | Request::Sysctls => {
+            | Request::Sysctls
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains => {
                 let response = self.director.handle(&request);
                 if matches!(response, Response::Done) {
                     self.follow_model();
@@ -266,6 +271,7 @@ impl Daemon {
             self.neighbours.watch(addresses);
         }
         if let Some(checks) = self.director.changed_checks() {
+            self.checker.set_start_down(self.director.start_down());
             self.checker.set(checks);
         }
     }

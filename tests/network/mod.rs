@@ -12,6 +12,7 @@ mod neighbours;
 mod passing;
 mod persistence;
 mod ping;
+mod policy;
 mod reload;
 mod removal;
 mod ring_changes;

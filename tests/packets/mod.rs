@@ -14,6 +14,7 @@ mod locality;
 mod many;
 mod marks;
 mod persistence;
+mod policies;
 mod quoted;
 mod random;
 mod reuse;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Problem};
 pub use crate::generations::Generation;
+pub use crate::model::Which;
 pub use crate::model::{Change, Subject};
 use crate::model::{RealServer, Service, ServiceId, Timeouts};
 pub use report::{BucketShare, FlowShare, Report};
@@ -125,6 +126,24 @@ pub enum Request {
         /// Its generation; none is the one before.
         to: Option<u64>,
     },
+    /// `lvx drain`: servers get no new clients from now on, and are out of service after a while.
+    Drain {
+        /// Which servers.
+        #[serde(flatten)]
+        which: Which,
+        /// How long they stay for what they have.
+        seconds: u64,
+        /// Known clients go elsewhere too.
+        now: bool,
+    },
+    /// `lvx undrain`
+    Undrain {
+        /// Which servers.
+        #[serde(flatten)]
+        which: Which,
+    },
+    /// `lvx drains`
+    Drains,
 }
 
 /// What the daemon answers.
@@ -186,6 +205,11 @@ pub enum Response {
     Generations {
         /// The oldest first; the last one runs.
         generations: Vec<Generation>,
+    },
+    /// To [`Request::Drains`].
+    Drains {
+        /// The oldest first.
+        drains: Vec<DrainEntry>,
     },
 }
 
@@ -261,6 +285,21 @@ pub struct ServiceEntry {
     pub rates: Rates,
     /// Its real servers, newest first. Those that a health check took out are listed too, with `health`.
     pub servers: Vec<ServerEntry>,
+    /// Whether enough of them are healthy; none where there is none.
+    pub quorum: Option<Quorum>,
+}
+
+/// Whether enough servers are healthy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quorum {
+    /// Whether there is a quorum.
+    pub up: bool,
+    /// Sum of the weights of healthy servers.
+    pub weight: u64,
+    /// What it is to be.
+    pub quorum: u32,
+    /// How far it must be above that to gain the quorum, and below to lose it.
+    pub hysteresis: u32,
 }
 
 /// A real server as it runs.
@@ -280,8 +319,42 @@ pub struct ServerEntry {
     pub rates: Rates,
     /// What the health check says.
     pub health: Health,
+    /// What it does for its service.
+    pub role: Role,
+    /// Its weight in the packet path's tables; none where it is not in them.
+    pub effective_weight: Option<u32>,
     /// How its packets leave, or why they cannot.
     pub neighbour: NeighbourState,
+}
+
+/// What a real server does for its service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state")]
+pub enum Role {
+    /// Takes connections as its weight says.
+    Serves,
+    /// Came back a while ago and takes a part of what it will.
+    SlowStart {
+        /// How far it is.
+        percent: u32,
+    },
+    /// Failed as all others did, and serves all the same (`all_down = "all"`).
+    ServesThoughFailed,
+    /// Failed and keeps its connections (`on_failure = "inhibit"`).
+    Inhibited,
+    /// Failed and is out.
+    Removed,
+    /// Healthy, and out while the sorry server serves.
+    Suspended,
+    /// Takes no new clients, and is out of service at a deadline.
+    Draining {
+        /// Seconds until then.
+        left: u64,
+    },
+    /// Its deadline has passed.
+    Drained,
+    /// The sorry server, which serves while the quorum is lost. It is not among the configured servers.
+    Sorry,
 }
 
 /// What a health check says of a real server.
@@ -380,6 +453,57 @@ pub struct Status {
     /// How often the daemon has written to the packet path's tables since it started.
     #[serde(default)]
     pub table_writes: u64,
+    /// What became of notifications.
+    pub notices: NoticeCounts,
+}
+
+/// What became of notifications.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeCounts {
+    /// Commands that ended well, and answers 2xx of web services.
+    pub delivered: u64,
+    /// Others.
+    pub failed: u64,
+    /// Found no room in the queue.
+    pub dropped: u64,
+    /// Are in the queue.
+    pub waiting: u64,
+}
+
+/// Servers that are taken out of service in good order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainEntry {
+    /// Their address.
+    pub address: IpAddr,
+    /// Their port; none is any.
+    pub port: Option<u16>,
+    /// Their service; none is all.
+    pub service: Option<ServiceId>,
+    /// The deadline, in seconds since 1970.
+    pub until: u64,
+    /// Seconds until then.
+    pub left: u64,
+    /// Known clients go elsewhere too.
+    pub now: bool,
+    /// The deadline has passed, and they are out of service.
+    pub over: bool,
+    /// The servers.
+    pub servers: Vec<DrainedServer>,
+}
+
+/// A server that is taken out of service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainedServer {
+    /// Its service.
+    pub service: ServiceId,
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// Connections that it has left.
+    pub connections: u64,
+    /// Persistence templates that it has left.
+    pub templates: u64,
 }
 
 /// An interface with the XDP program.

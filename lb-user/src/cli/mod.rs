@@ -1,6 +1,7 @@
 //! The command line.
 
 mod apply;
+mod drain;
 mod report;
 mod run;
 mod status;
@@ -48,6 +49,12 @@ enum Command {
     },
     /// Show and change IPVS' sysctls, by their names, and LVX' own
     Sysctl(sysctl::Arguments),
+    /// Take a real server out of service in good order: no new clients from now on, out when the time is over
+    Drain(drain::Drain),
+    /// Put a drained real server back into service
+    Undrain(drain::Servers),
+    /// Show what is drained, and what it has left
+    Drains(drain::Drains),
     /// Check a config file: all errors at once
     Check {
         /// The file
@@ -90,6 +97,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Ipvsadm { arguments } => return Ok(run_ipvsadm("ipvsadm", &arguments)),
         Command::Status { json, socket } => show_status(json, &socket)?,
         Command::Sysctl(arguments) => print(&arguments.run()?)?,
+        Command::Drain(drain) => drain.run()?,
+        Command::Undrain(servers) => servers.undrain()?,
+        Command::Drains(drains) => drains.run()?,
         Command::Check { file } => {
             config::load(&file)?;
             println!("{}: good", file.display());

@@ -38,6 +38,7 @@ pub(super) fn text(response: &Response) -> Result<String> {
         | Response::Timeouts { .. }
         | Response::Sysctls { .. }
         | Response::Status { .. }
+        | Response::Drains { .. }
         | Response::Exported { .. } => bail!("the daemon gave another answer: {response:?}"),
     }
     Ok(out)

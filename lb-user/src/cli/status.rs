@@ -3,8 +3,11 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
+use super::drain::time;
 use super::report;
-use crate::api::{Change, Generation, Health, NeighbourState, ServerEntry, ServiceEntry, Status};
+use crate::api::{
+    Change, Generation, Health, NeighbourState, NoticeCounts, Quorum, Role, ServerEntry, ServiceEntry, Status,
+};
 use crate::model::{Service, server_name};
 
 /// The status as text: what is wrong first.
@@ -49,6 +52,10 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
     for table in &status.tables {
         writeln!(out, "{:<16} {:<10} {}", table.table, table.used, table.size)?;
     }
+    let NoticeCounts { delivered, failed, dropped, waiting } = status.notices;
+    if status.notices != NoticeCounts::default() {
+        writeln!(out, "\nNOTIFICATIONS: {delivered} delivered, {failed} failed, {dropped} dropped, {waiting} waiting")?;
+    }
     let happened: Vec<_> = status.reasons.iter().filter(|reason| reason.packets != 0).collect();
     if !happened.is_empty() {
         writeln!(out, "\nNOT FORWARDED           PACKETS      WHY")?;
@@ -80,6 +87,11 @@ fn write_service(out: &mut String, entry: &ServiceEntry, by_hand: &HashSet<&str>
     let mark = if by_hand.contains(id.to_string().as_str()) { " (by hand)" } else { "" };
     writeln!(out, "\n{id} {scheduler}{flags}{}{mark}", persistence.unwrap_or_default())?;
     writeln!(out, "  {} connections, {} packets, {} bytes", counters.connections, counters.packets, counters.bytes)?;
+    if let Some(quorum) = entry.quorum.filter(|quorum| !quorum.up || (quorum.quorum, quorum.hysteresis) != (1, 0)) {
+        let state = if quorum.up { "up" } else { "LOST" };
+        let Quorum { weight, quorum, hysteresis, .. } = quorum;
+        writeln!(out, "  quorum {state}: healthy weights {weight}, needed {quorum}, hysteresis {hysteresis}")?;
+    }
     writeln!(out, "  REAL SERVER                    WEIGHT  ACTIVE  INACTIVE  TEMPLATES  HEALTH, NEIGHBOUR")?;
     for server in &entry.servers {
         let is_by_hand = by_hand.contains(server_name(id, &server.server).as_str());
@@ -103,11 +115,29 @@ fn write_server(out: &mut String, entry: &ServerEntry, mark: &str) -> std::fmt::
         NeighbourState::Local => "this machine".to_owned(),
         NeighbourState::Unresolved { reason } => format!("UNREACHABLE ({reason})"),
     };
+    let role = role(&entry.role).map(|role| format!("{role}, ")).unwrap_or_default();
     writeln!(
         out,
-        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {health}, {neighbour}{mark}",
-        entry.server.weight, entry.active, entry.inactive, entry.persistent
+        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {role}{health}, {neighbour}{mark}",
+        entry.effective_weight.unwrap_or(entry.server.weight),
+        entry.active,
+        entry.inactive,
+        entry.persistent
     )
+}
+
+/// What its health alone does not say.
+fn role(role: &Role) -> Option<String> {
+    match role {
+        Role::Serves | Role::Removed => None,
+        Role::SlowStart { percent } => Some(format!("slow start {percent} %")),
+        Role::ServesThoughFailed => Some("serves, for all are down".to_owned()),
+        Role::Inhibited => Some("inhibited".to_owned()),
+        Role::Suspended => Some("out while the quorum is lost".to_owned()),
+        Role::Draining { left } => Some(format!("draining {} left", time(*left))),
+        Role::Drained => Some("drained, out of service".to_owned()),
+        Role::Sorry => Some("sorry".to_owned()),
+    }
 }
 
 fn duration(seconds: u64) -> String {

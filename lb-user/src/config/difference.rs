@@ -20,6 +20,8 @@ pub fn differences(old: &Config, new: &Config) -> Vec<Change> {
         mark_rules,
         services: _,
         health,
+        policies: _,
+        notify: _,
     } = new;
     let mut changes = sets(Subject::Interface, &old.interfaces, interfaces);
     let setting = |name, before: String, after: String| {

@@ -90,7 +90,7 @@ fn kind(section: &Section<'_>, outer: &CheckKind) -> CheckKind {
     }
 }
 
-fn duration(section: &Section<'_>, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
+pub(super) fn duration(section: &Section<'_>, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
     let item = section.get(key)?;
     let duration =
         item.parsed("a duration", "write \"500ms\", \"2s\" or \"1m\"", |text| humantime::parse_duration(text).ok())?;

@@ -12,6 +12,7 @@ mod identity;
 mod item;
 mod marks;
 mod overrides;
+mod policy;
 mod problem;
 mod request;
 mod section;
@@ -29,7 +30,8 @@ use toml::de::DeTable;
 use crate::dataplane::{Mode, Sizes};
 use crate::health::{Check, Target};
 use crate::model::marks::MarkRule;
-use crate::model::{Model, Service, Sysctls, Timeouts};
+use crate::model::policy::{Notify, Policy};
+use crate::model::{Model, Service, ServiceId, Sysctls, Timeouts};
 
 pub use difference::{differences, needs_restart};
 use document::Document;
@@ -64,6 +66,10 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Health checks of the real servers that have one.
     pub health: BTreeMap<Target, Check>,
+    /// What becomes of servers that fail, for services that say anything of it.
+    pub policies: BTreeMap<ServiceId, Policy>,
+    /// Who is told of transitions.
+    pub notify: Notify,
 }
 
 impl Default for Config {
@@ -80,6 +86,8 @@ impl Default for Config {
             mark_rules: Vec::new(),
             services: Vec::new(),
             health: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            notify: Notify::default(),
         }
     }
 }
@@ -130,6 +138,9 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Vec<Problem>> {
 fn read(root: &Section<'_>, config: &mut Config) {
     general::read(root, config);
     marks::read(root, config);
+    if let Some(item) = root.get("notify") {
+        config.notify = policy::notify(&item, &Notify::default());
+    }
     let defaults = health::defaults(root);
     service::read(root, &defaults, config);
 }

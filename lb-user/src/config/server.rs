@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use crate::health::{Check, Target};
+use crate::model::policy::ServerPolicy;
 use crate::model::{Family, ForwardingMethod, RealServer, ServiceId};
 
 use super::health::{self, Setting};
 use super::identity;
 use super::item::Item;
+use super::policy;
 use super::section::Section;
 
 /// The largest threshold of `ipvsadm`, a C `int`.
@@ -20,15 +22,22 @@ pub(super) struct Servers {
     weight_limit: u32,
     count: u32,
     checks: BTreeMap<Target, Check>,
+    /// What servers of the service that was read last have instead of its rules.
+    policies: BTreeMap<(IpAddr, u16), ServerPolicy>,
 }
 
 impl Servers {
     pub(super) fn new(size: u32, weight_limit: u32) -> Self {
-        Self { size, weight_limit, count: 0, checks: BTreeMap::new() }
+        Self { size, weight_limit, count: 0, checks: BTreeMap::new(), policies: BTreeMap::new() }
     }
 
     pub(super) fn into_checks(self) -> BTreeMap<Target, Check> {
         self.checks
+    }
+
+    /// What servers of the service that was read last have instead of its rules.
+    pub(super) fn take_policies(&mut self) -> BTreeMap<(IpAddr, u16), ServerPolicy> {
+        std::mem::take(&mut self.policies)
     }
 
     /// The servers of a service, newest first.
@@ -41,12 +50,16 @@ impl Servers {
                 self.refuse_beyond(section);
                 let own = section.has("health");
                 let health = health::setting(section, health);
+                let own_policy = policy::server(section);
                 let server = server(section, id, self.weight_limit);
                 let (Some(server), Some(id)) = (server, id) else {
                     return;
                 };
                 if let Some(first) = lines.insert((server.address, server.port), section.line()) {
                     section.refuse("the same real server a second time", &format!("it is in line {first} already"));
+                }
+                if own_policy != ServerPolicy::default() {
+                    self.policies.insert((server.address, server.port), own_policy);
                 }
                 let target = Target { id, address: server.address, port: server.port };
                 match health.check(&target) {
@@ -103,7 +116,7 @@ fn thresholds(section: &Section<'_>) -> (u32, u32) {
     (upper, lower)
 }
 
-fn refuse_other_family(item: &Item<'_>, address: IpAddr, family: Family) {
+pub(super) fn refuse_other_family(item: &Item<'_>, address: IpAddr, family: Family) {
     if Family::from(address) != family {
         let (its, services) = match family {
             Family::Inet => ("IPv6", "IPv4"),
@@ -118,7 +131,7 @@ fn refuse_other_family(item: &Item<'_>, address: IpAddr, family: Family) {
 
 /// Under direct routing the server sees the client's destination port, so its own is that of the service. A mark has no
 /// port to compare with; what is written is kept, as `ipvsadm` keeps it.
-fn port_in(item: &Item<'_>, port: Option<u16>, id: ServiceId) -> u16 {
+pub(super) fn port_in(item: &Item<'_>, port: Option<u16>, id: ServiceId) -> u16 {
     let ServiceId::Address { port: services, .. } = id else {
         return port.unwrap_or(0);
     };

@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Family, Netmask, Persistence, Protocol, SchedulerFlags, SchedulerKind, Service, ServiceId};
+use crate::model::policy::Policy;
+use crate::model::{
+    Family, Netmask, Persistence, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceId,
+};
 
 use super::Config;
 use super::health::{self, Setting};
 use super::identity;
 use super::item::Item;
+use super::policy;
 use super::section::Section;
 use super::server::Servers;
 
@@ -21,7 +25,7 @@ pub(super) fn read(root: &Section<'_>, defaults: &Setting, config: &mut Config) 
             if let Some(first) = id.and_then(|id| lines.insert(id, section.line())) {
                 section.refuse("the same service a second time", &format!("it is in line {first} already"));
             }
-            service(section, id, defaults, &mut servers)
+            service(section, id, defaults, &mut servers, config)
         });
         config.services.extend(service.flatten());
     }
@@ -34,7 +38,13 @@ fn refuse_beyond(section: &Section<'_>, index: usize, size: u32) {
     }
 }
 
-fn service(section: &Section<'_>, id: Option<ServiceId>, defaults: &Setting, servers: &mut Servers) -> Option<Service> {
+fn service(
+    section: &Section<'_>,
+    id: Option<ServiceId>,
+    defaults: &Setting,
+    servers: &mut Servers,
+    config: &mut Config,
+) -> Option<Service> {
     let schedulers = SchedulerKind::ALL.map(|kind| (kind.name(), kind));
     let scheduler = section.get("scheduler").and_then(|item| item.choice(&schedulers));
     let scheduler_flags = scheduler_flags(section, scheduler.unwrap_or(SchedulerKind::Wlc));
@@ -42,8 +52,14 @@ fn service(section: &Section<'_>, id: Option<ServiceId>, defaults: &Setting, ser
     let netmask = section.get("netmask").and_then(|item| netmask(&item, id?.family()));
     let one_packet = section.get("one_packet").and_then(|item| one_packet(&item, id));
     let health = health::setting(section, defaults);
-    let servers = servers.read(section, id, &health);
+    let policy = policy::service(section, id, &config.notify);
+    let (servers, own_policies) = (servers.read(section, id, &health), servers.take_policies());
+    let policy = Policy { servers: own_policies, ..policy };
+    refuse_busy_sorry_server(section, &policy, &servers);
     let id = id?;
+    if policy != Policy::default() {
+        config.policies.insert(id, policy);
+    }
     Some(Service {
         id,
         scheduler: scheduler.unwrap_or(SchedulerKind::Wlc),
@@ -53,6 +69,14 @@ fn service(section: &Section<'_>, id: Option<ServiceId>, defaults: &Setting, ser
         one_packet: one_packet.unwrap_or(false),
         servers,
     })
+}
+
+fn refuse_busy_sorry_server(section: &Section<'_>, policy: &Policy, servers: &[RealServer]) {
+    if let Some(sorry) = &policy.sorry_server
+        && servers.iter().any(|server| (server.address, server.port) == (sorry.address, sorry.port))
+    {
+        section.refuse_key("sorry_server.address", "is a real server of this service too", "name another one");
+    }
 }
 
 fn scheduler_flags(section: &Section<'_>, scheduler: SchedulerKind) -> SchedulerFlags {

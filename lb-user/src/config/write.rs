@@ -70,6 +70,8 @@ pub fn write(config: &Config) -> Result<String, toml::ser::Error> {
         mark_rules,
         services,
         health,
+        policies: _,
+        notify: _,
     } = config;
     let default = Config::default();
     let differ = |sysctl: &&sysctls::Sysctl| sysctl.get(ipvs) != sysctl.get(&default.ipvs);

@@ -149,6 +149,9 @@ impl Daemon {
             | Request::Connections
             | Request::Timeouts
             | Request::Sysctls
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains
             | Request::Status => Ok(self.director.handle(&request)),
         };
         answer.unwrap_or_else(|refusal| Response::Refused { refusal })

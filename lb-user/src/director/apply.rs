@@ -87,6 +87,7 @@ impl Director {
     /// # Errors
     /// The journal cannot be written.
     pub fn remember(&mut self, directory: &Path, generation: Generation) -> Result<()> {
+        self.remember_drains(directory).context("cannot read what is drained")?;
         let by_hand = plan(&self.base.model, &self.model);
         let journal = Journal::write(directory, &generation.hash, &by_hand);
         self.journal = Some(journal.context("cannot keep what is set by hand")?);
@@ -211,7 +212,10 @@ impl Director {
                 | Request::Reload
                 | Request::Export
                 | Request::Generations
-                | Request::Rollback { .. } => {}
+                | Request::Rollback { .. }
+                | Request::Drain { .. }
+                | Request::Undrain { .. }
+                | Request::Drains => {}
             }
         }
         let services = changed.iter().filter_map(|id| prepared.merged.model.service(id));
@@ -259,6 +263,8 @@ impl Director {
             follow_netfilter: _,
             mark_rules,
             health,
+            policies,
+            notify,
         } = &config;
         self.detach_all_but(interfaces);
         if *mark_rules != self.base.config.mark_rules {
@@ -267,6 +273,10 @@ impl Director {
         if *health != self.base.config.health {
             self.set_checks(health.clone());
         }
+        if *policies != self.base.config.policies {
+            self.set_policies(policies.clone());
+        }
+        self.set_notify(notify.clone());
         self.base.config = Config { services: Vec::new(), ..config };
     }
 

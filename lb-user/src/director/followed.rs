@@ -12,7 +12,7 @@ use crate::model::{RealServer, ServiceId};
 /// What changed since it was last asked for.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
-    /// Addresses of servers, and how many servers have each.
+    /// Addresses of servers, sorry servers included, and how many servers have each.
     addresses: BTreeMap<IpAddr, usize>,
     addresses_changed: bool,
     checks_changed: bool,
@@ -32,6 +32,12 @@ impl Followed {
             self.addresses.remove(&address);
             self.addresses_changed = true;
         }
+    }
+
+    /// Servers that stand in no service's list, the sorry servers: these before, those from now on.
+    pub(super) fn replace(&mut self, before: &[IpAddr], after: &[IpAddr]) {
+        after.iter().for_each(|address| self.add(*address));
+        before.iter().for_each(|address| self.remove(*address));
     }
 
     /// The checks are others.
@@ -97,7 +103,10 @@ impl Director {
             | Request::Reload
             | Request::Export
             | Request::Generations
-            | Request::Rollback { .. } => {}
+            | Request::Rollback { .. }
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains => {}
         }
     }
 
@@ -109,6 +118,6 @@ impl Director {
     }
 
     fn follow_check(&mut self, id: &ServiceId, address: IpAddr, port: u16) {
-        self.followed.checks_changed |= self.checks.contains_key(&Target { id: *id, address, port });
+        self.followed.checks_changed |= self.policies.checks.contains_key(&Target { id: *id, address, port });
     }
 }

@@ -31,7 +31,7 @@ impl Director {
 
     fn count(&self, id: ServiceId, server: &RealServer, wanted: &Model, report: &mut Report) {
         let after = wanted.server(&id, server.address, server.port);
-        let is_out = self.down.contains_key(&(id, server.address, server.port));
+        let is_out = !self.policies.is_healthy(&(id, server.address, server.port));
         let Some((_, counts, _)) = self.tables.server(&id, &server.key()).filter(|_| !is_out) else { return };
         match after {
             None => {
@@ -63,7 +63,7 @@ impl Director {
     /// The members as their table looks at them. Those that a health check took out are not among them; `before` is what
     /// they were before a change.
     fn members(&self, service: &Service, before: Option<&Service>) -> Vec<Member> {
-        let serves = |server: &&RealServer| !self.down.contains_key(&(service.id, server.address, server.port));
+        let serves = |server: &&RealServer| self.policies.is_healthy(&(service.id, server.address, server.port));
         let member = |server: &RealServer| {
             let was_there = before.is_none_or(|before| before.servers.iter().any(|other| other.key() == server.key()));
             let known = self.tables.last_weight(&service.id, &server.key()).filter(|_| was_there && server.weight == 0);

@@ -1,78 +1,86 @@
-//! What health checks say of real servers, and what becomes of those that fail.
+//! What health checks say of real servers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use crate::api;
 use crate::director::Director;
+use crate::director::notify::Notice;
+use crate::director::policies::Verdict;
 use crate::health::{Check, Report, Target};
+use crate::model::ServiceId;
+use crate::model::policy::Subject;
 use crate::tables::RealId;
 
 impl Director {
     /// A health check changed its mind about a server.
     pub fn set_health(&mut self, target: &Target, healthy: bool, detail: String) {
+        self.set_health_many([(*target, healthy, detail)]);
+    }
+
+    /// Health checks changed their minds about many servers: whether each is healthy now, and why. Each service is
+    /// changed once, however many of its servers are among them.
+    pub fn set_health_many(&mut self, verdicts: impl IntoIterator<Item = (Target, bool, String)>) {
+        let mut touched: BTreeMap<ServiceId, String> = BTreeMap::new();
+        for (target, healthy, detail) in verdicts {
+            if let Some(cause) = self.note_health(&target, healthy, detail) {
+                touched.insert(target.id, cause);
+            }
+        }
+        for (id, cause) in touched {
+            self.carry(&id, &cause);
+        }
+    }
+
+    /// Takes a verdict down; gives the cause in words, if it is another one than before.
+    fn note_health(&mut self, target: &Target, healthy: bool, detail: String) -> Option<String> {
         let id = (target.id, target.address, target.port);
-        let Some(server) = self.model.server(&target.id, target.address, target.port).cloned() else { return };
-        let changed = match (healthy, self.down.contains_key(&id)) {
-            (true, true) => self.join(&target.id, &server),
-            (false, false) => self.tables.remove_server(&target.id, &(target.address, target.port), true),
-            (true, false) | (false, true) => Ok(()),
-        };
-        if let Err(refusal) = changed {
-            let server = format!("{} {}", target.id, target.address);
-            return self.warn(format!("{server}: the health check's verdict has no effect: {refusal}"));
+        let server = self.model.server(&target.id, target.address, target.port)?;
+        let before = self.policies.is_healthy(&id);
+        if healthy && !before {
+            self.policies.start_ramp(&target.id, server, Instant::now());
         }
-        if healthy {
-            self.down.remove(&id);
-            self.up.insert(id, detail);
-        } else {
-            self.up.remove(&id);
-            self.down.insert(id, detail);
+        self.policies.set_verdict(id, Verdict { healthy, detail: detail.clone() });
+        if healthy == before {
+            return None;
         }
+        let server = SocketAddr::new(target.address, target.port);
+        let cause = format!("{server} is {}: {detail}", if healthy { "up" } else { "down" });
+        self.policies.tell(Notice::new(Subject::Server, &target.id, Some(server), healthy, detail));
+        Some(cause)
     }
 
-    /// Takes over what the last probes said: the reason may be another one by now, and a verdict that could not be
-    /// acted on before may be acted on now.
+    /// Takes over what the last probes said: the reason may be another one by now.
     pub fn set_reports(&mut self, report: impl Fn(&Target) -> Option<Report>) {
-        let targets: Vec<_> = self.checks.keys().copied().collect();
-        for target in targets {
-            if let Some(Report { healthy, detail }) = report(&target) {
-                self.set_health(&target, healthy, detail);
-            }
-        }
-    }
-
-    /// The checks are these from now on. A server that a check took out and that is not checked any more goes back into
-    /// service.
-    pub(super) fn set_checks(&mut self, checks: BTreeMap<Target, Check>) {
-        let before = std::mem::replace(&mut self.checks, checks);
-        self.followed.set_checks_changed();
-        for target in before.keys() {
-            let id = (target.id, target.address, target.port);
-            if !self.checks.contains_key(target) {
-                if self.down.contains_key(&id) {
-                    self.set_health(target, true, String::new());
-                }
-                self.up.remove(&id);
-            }
-        }
+        let reports = self.policies.checks.keys().filter_map(|target| Some((*target, report(target)?)));
+        let verdicts: Vec<_> = reports.map(|(target, report)| (target, report.healthy, report.detail)).collect();
+        self.set_health_many(verdicts);
     }
 
     /// The checks of the servers that there are.
     pub(super) fn checks(&self) -> Vec<(Target, Check)> {
         let exists = |target: &Target| self.model.server(&target.id, target.address, target.port).is_some();
-        self.checks
+        self.policies
+            .checks
             .iter()
             .filter(|(target, _)| exists(target))
             .map(|(target, check)| (*target, check.clone()))
             .collect()
     }
 
+    /// The servers that are out of service, when their checks begin, until they answer.
+    pub fn start_down(&self) -> HashSet<Target> {
+        self.policies.checks.keys().filter(|target| self.policies.starts_down(target)).copied().collect()
+    }
+
     /// For lists and the status.
     pub(super) fn health(&self, id: &RealId) -> api::Health {
-        match (self.down.get(id), self.up.get(id)) {
-            (Some(reason), _) => api::Health::Down { reason: reason.clone() },
-            (None, Some(detail)) => api::Health::Up { detail: detail.clone() },
-            (None, None) => api::Health::Unchecked,
+        match self.policies.verdict(id) {
+            Some(Verdict { healthy: true, detail }) => api::Health::Up { detail: detail.clone() },
+            Some(Verdict { healthy: false, detail }) => api::Health::Down { reason: detail.clone() },
+            None if self.policies.is_healthy(id) => api::Health::Unchecked,
+            None => api::Health::Down { reason: "not checked yet".to_owned() },
         }
     }
 }

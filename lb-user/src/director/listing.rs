@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
 use lb_common::flow::{Flow, TEMPLATE_ASSURED, Word};
 use lb_common::real_server::Counts;
@@ -9,10 +10,12 @@ use lb_common::service::Traffic;
 use lb_common::tcp::State;
 
 use crate::api::{
-    ConnectionEntry, Counters, NeighbourState, ReasonCount, Refusal, Response, ServerEntry, ServiceEntry, Status,
-    SysctlEntry, TableFill,
+    ConnectionEntry, Counters, NeighbourState, Quorum, ReasonCount, Refusal, Response, Role, ServerEntry, ServiceEntry,
+    Status, SysctlEntry, TableFill,
 };
-use crate::director::Director;
+use crate::director::drain::unix_time;
+use crate::director::policies::real_id;
+use crate::director::{Director, effective};
 use crate::model::sysctls::{self, Sysctl};
 use crate::model::{RealServer, Service, ServiceId, Sysctls};
 use crate::tables::RealId;
@@ -32,15 +35,44 @@ impl Director {
     }
 
     fn service_entry(&self, service: &Service) -> ServiceEntry {
+        let effective = self.policies.judge(service, Instant::now());
+        let sorry = effective.sorry().map(|server| self.server_entry(&service.id, server, Role::Sorry));
+        let servers = service.servers.iter().zip(&effective.roles).map(|(server, role)| {
+            self.server_entry(&service.id, server, self.role(&real_id(&service.id, server), *role))
+        });
+        let servers: Vec<_> = sorry.into_iter().chain(servers).collect();
+        let policy = self.policies.of(&service.id);
         ServiceEntry {
             service: Service { servers: Vec::new(), ..service.clone() },
             counters: self.tables.service(&service.id).map(|(_, traffic)| counters(traffic)).unwrap_or_default(),
             rates: self.estimators.service(&service.id),
-            servers: service.servers.iter().map(|server| self.server_entry(&service.id, server)).collect(),
+            servers,
+            quorum: effective.quorum.map(|up| Quorum {
+                up,
+                weight: effective.weight,
+                quorum: policy.quorum,
+                hysteresis: policy.hysteresis,
+            }),
         }
     }
 
-    fn server_entry(&self, id: &ServiceId, server: &RealServer) -> ServerEntry {
+    fn role(&self, id: &RealId, role: effective::Role) -> Role {
+        match role {
+            effective::Role::Serves => Role::Serves,
+            effective::Role::Ramps => Role::SlowStart { percent: self.policies.ramp(id, Instant::now()) / 10 },
+            effective::Role::ServesThoughFailed => Role::ServesThoughFailed,
+            effective::Role::Inhibited => Role::Inhibited,
+            effective::Role::Removed => Role::Removed,
+            effective::Role::Suspended => Role::Suspended,
+            effective::Role::Draining => {
+                let until = self.policies.drains.until(id).unwrap_or_default();
+                Role::Draining { left: until.saturating_sub(unix_time()) }
+            }
+            effective::Role::Drained => Role::Drained,
+        }
+    }
+
+    fn server_entry(&self, id: &ServiceId, server: &RealServer, role: Role) -> ServerEntry {
         let real_id = (*id, server.address, server.port);
         let (counts, traffic) = match self.tables.server(id, &(server.address, server.port)) {
             Some((_, counts, traffic)) => (counts, traffic),
@@ -55,6 +87,8 @@ impl Director {
             counters: counters(traffic),
             rates: self.estimators.server(&real_id),
             health: self.health(&real_id),
+            role,
+            effective_weight: self.tables.weight(id, &(server.address, server.port)),
             neighbour: self.paths.get(&server.address).map_or_else(unknown, NeighbourState::from),
         }
     }
@@ -117,6 +151,7 @@ impl Director {
             by_hand: self.by_hand(),
             generation: self.base.generation().cloned(),
             table_writes: self.tables.maps().writes(),
+            notices: self.policies.notifier.counts(),
         })
     }
 }

@@ -2,6 +2,8 @@
 //! from health checks, from the neighbour table and from netfilter; all of them enter here, one after another.
 
 mod apply;
+mod drain;
+mod effective;
 mod estimator;
 mod followed;
 mod forecast;
@@ -9,8 +11,10 @@ mod health;
 mod interfaces;
 mod listing;
 mod marks;
+pub mod notify;
+mod policies;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::time::Instant;
@@ -20,18 +24,20 @@ use anyhow::Result;
 use crate::api::{Refusal, Request, Response};
 use crate::config::Config;
 use crate::dataplane::{DataPlane, Early};
-use crate::health::{Check, Target};
 use crate::journal::Journal;
-use crate::model::{Model, RealServer, ServiceId, plan};
+use crate::model::policy::Notify;
+use crate::model::{Model, ServiceId, plan};
 use crate::neighbours;
 use crate::tables::kernel::KernelMaps;
 use crate::tables::maps::FlowTable;
-use crate::tables::{Path, RealId, Tables};
+use crate::tables::{Path, Tables};
 use apply::Base;
 use estimator::Estimators;
 use followed::Followed;
 use interfaces::Interfaces;
 use marks::Marks;
+use notify::Notifier;
+use policies::Policies;
 
 /// A running director.
 pub struct Director {
@@ -41,11 +47,7 @@ pub struct Director {
     tables: Tables<KernelMaps>,
     plane: DataPlane,
     journal: Option<Journal>,
-    /// Servers that a health check took out, and why.
-    down: BTreeMap<RealId, String>,
-    /// What the checks of servers in service said last.
-    up: HashMap<RealId, String>,
-    checks: BTreeMap<Target, Check>,
+    policies: Policies,
     followed: Followed,
     paths: HashMap<IpAddr, neighbours::Path>,
     interfaces: Interfaces,
@@ -70,9 +72,7 @@ impl Director {
             tables: Tables::new(maps, config.sizes),
             plane,
             journal: None,
-            down: BTreeMap::new(),
-            up: HashMap::new(),
-            checks: config.health.clone(),
+            policies: Policies::new(config.policies.clone(), config.health.clone()),
             followed: Followed::default(),
             paths: HashMap::new(),
             interfaces: Interfaces::new(config.xdp_mode),
@@ -82,6 +82,8 @@ impl Director {
             sizes: [config.sizes.connections.into(), config.sizes.templates.into()],
             warnings: Vec::new(),
         };
+        let sorry: Vec<_> = director.policies.sorry_servers().map(|server| server.address).collect();
+        director.followed.replace(&[], &sorry);
         for change in plan(&director.model, director.base.model()) {
             director.change(&change).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
         }
@@ -121,6 +123,9 @@ impl Director {
                 }
                 Ok(Response::Done)
             }
+            Request::Drain { which, seconds, now } => self.drain(*which, *seconds, *now),
+            Request::Undrain { which } => self.undrain(*which),
+            Request::Drains => Ok(self.drains()),
             Request::AddService { .. }
             | Request::EditService { .. }
             | Request::DeleteService { .. }
@@ -156,17 +161,12 @@ impl Director {
                 let ids: Vec<_> = self.model.services().map(|service| service.id).collect();
                 ids.iter().try_for_each(|id| self.forget_service(id))?;
             }
-            Request::AddServer { id, server } => self.join(id, server)?,
-            Request::EditServer { id, server } => {
-                if !self.down.contains_key(&(*id, server.address, server.port)) {
-                    self.tables.edit_server(id, server)?;
+            Request::AddServer { .. } | Request::EditServer { .. } | Request::DeleteServer { .. } => {
+                let mut after = self.model.part(request);
+                after.commit(request);
+                for service in after.services() {
+                    self.carry_change(service, Some(request), "changed by hand")?;
                 }
-            }
-            Request::DeleteServer { id, address, port } => {
-                if self.down.remove(&(*id, *address, *port)).is_none() {
-                    self.tables.remove_server(id, &(*address, *port), false)?;
-                }
-                self.up.remove(&(*id, *address, *port));
             }
             Request::OrderServers { id, servers } => self.tables.order_servers(id, servers)?,
             Request::SetTimeouts { .. }
@@ -182,32 +182,54 @@ impl Director {
             | Request::Reload
             | Request::Export
             | Request::Generations
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains
             | Request::Rollback { .. } => {}
         }
         self.follow(request);
         self.model.commit(request);
-        if matches!(request, Request::SetTimeouts { .. }) {
-            self.tables.set_timeouts(&self.model.timeouts());
-        }
-        if matches!(request, Request::SetSysctls { .. }) {
-            self.tables.set_sysctls(self.model.sysctls());
-        }
+        self.carry_out(request);
         Ok(())
     }
 
-    /// A server joins its service. If connections of removed servers are to be forgotten, that comes first: it may be
-    /// one of them.
-    fn join(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
-        if self.tables.flush_is_due() {
-            self.sweep().map_err(|error| Refusal::Other(format!("{error:#}")))?;
+    /// What follows from a change that is made.
+    fn carry_out(&mut self, request: &Request) {
+        match request {
+            Request::AddService { service } | Request::EditService { service } => {
+                self.carry(&service.id, "changed by hand");
+            }
+            Request::DeleteServer { id, address, port } => {
+                self.policies.forget(|server| *server == (*id, *address, *port));
+            }
+            Request::SetTimeouts { .. } => self.tables.set_timeouts(&self.model.timeouts()),
+            Request::SetSysctls { .. } => self.tables.set_sysctls(self.model.sysctls()),
+            Request::AddServer { .. }
+            | Request::EditServer { .. }
+            | Request::DeleteService { .. }
+            | Request::Flush
+            | Request::Zero { .. }
+            | Request::List { .. }
+            | Request::Connections
+            | Request::Timeouts
+            | Request::Sysctls
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains
+            | Request::OrderServers { .. }
+            | Request::Plan { .. }
+            | Request::Apply { .. }
+            | Request::Reload
+            | Request::Export
+            | Request::Generations
+            | Request::Rollback { .. }
+            | Request::Status => {}
         }
-        self.tables.add_server(id, server)
     }
 
     fn forget_service(&mut self, id: &ServiceId) -> Result<(), Refusal> {
         self.tables.remove_service(id)?;
-        self.down.retain(|(service, ..), _| service != id);
-        self.up.retain(|(service, ..), _| service != id);
+        self.policies.forget_service(id);
         Ok(())
     }
 
@@ -220,6 +242,16 @@ impl Director {
             self.change(&undo)?;
         }
         Err(Refusal::Other(format!("cannot keep the change, so it is not made: {error}")))
+    }
+
+    /// Who is told of transitions from now on.
+    pub fn set_notifier(&mut self, notifier: Notifier) {
+        self.policies.notifier = notifier;
+    }
+
+    /// Who is told of the transitions of services that say nothing else.
+    pub fn set_notify(&mut self, notify: Notify) {
+        self.policies.notifier.all = notify;
     }
 
     /// Whether it is known of every server how it is reached, or that it is not.
@@ -274,6 +306,7 @@ impl Director {
         self.tables.set_room(self.sizes[0].saturating_sub(self.live[0]));
         self.tables.tick();
         self.tables.collect_tables(self.plane.now()?);
+        self.advance();
         match &mut self.journal {
             Some(journal) => Ok(journal.keep_safe(self.base.model(), &self.model)?),
             None => Ok(()),

@@ -1,6 +1,6 @@
 //! The runner: one task a target, and an event a transition.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,12 +51,18 @@ impl From<Report> for Health {
 pub struct Checker {
     events: Sender<HealthEvent>,
     watches: HashMap<Target, Watch>,
+    start_down: HashSet<Target>,
 }
 
 impl Checker {
     /// Nothing is checked yet; transitions will go to `events`.
     pub fn new(events: Sender<HealthEvent>) -> Self {
-        Self { events, watches: HashMap::new() }
+        Self { events, watches: HashMap::new(), start_down: HashSet::new() }
+    }
+
+    /// Targets that are out of service, when their checks start, until they answer.
+    pub fn set_start_down(&mut self, targets: HashSet<Target>) {
+        self.start_down = targets;
     }
 
     /// Checks exactly these targets from now on: what is unchanged goes on undisturbed, what is gone stops, what is new
@@ -67,7 +73,10 @@ impl Checker {
             let watch = match before.remove(&target) {
                 Some(watch) if watch.check == check => watch,
                 Some(watch) => Watch::start(target, check, watch.report(), self.events.clone()),
-                None => Watch::start(target, check, Report::unasked(), self.events.clone()),
+                None => {
+                    let report = Report { healthy: !self.start_down.contains(&target), ..Report::unasked() };
+                    Watch::start(target, check, report, self.events.clone())
+                }
             };
             self.watches.insert(target, watch);
         }

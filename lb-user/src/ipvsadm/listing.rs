@@ -6,7 +6,7 @@ use super::legality::Given;
 use super::names::{Names, cut, printed};
 use super::options::Kind;
 use super::order;
-use crate::api::{Counters, Health, Rates, ServerEntry, ServiceEntry};
+use crate::api::{Counters, Rates, ServerEntry, ServiceEntry};
 use crate::model::{Family, ForwardingMethod, Netmask, Service, ServiceId};
 
 /// Which table is printed.
@@ -72,7 +72,7 @@ pub(super) fn table(entries: &[ServiceEntry], format: Format, names: &dyn Names)
     for entry in entries {
         out.push_str(&service_line(entry, format, names));
         // What a health check took out is no member, as if its script had called `ipvsadm -d`.
-        let servers = entry.servers.iter().filter(|server| !matches!(server.health, Health::Down { .. }));
+        let servers = entry.servers.iter().filter(|server| server.effective_weight.is_some());
         let servers = if format.sorted { order::servers(servers) } else { servers.collect() };
         for server in servers {
             out.push_str(&server_line(entry.service.id, server, format, names));
@@ -166,7 +166,7 @@ fn server_line(id: ServiceId, entry: &ServerEntry, format: Format, names: &dyn N
     let method = match server.method {
         ForwardingMethod::Gate => "Route",
     };
-    let weight = server.weight;
+    let weight = entry.effective_weight.unwrap_or(server.weight);
     match format.view {
         View::Stats => format!("  -> {name:<28}{}\n", numbers(all_counters(entry.counters), format.exact)),
         View::Rate => {

@@ -3,7 +3,7 @@
 use super::listing::{mask_unless_host, server_name};
 use super::names::{Names, printed};
 use super::order;
-use crate::api::ServiceEntry;
+use crate::api::{Role, ServiceEntry};
 use crate::model::{Family, ForwardingMethod, Protocol, ServiceId};
 
 /// The rules for these services. Servers that a health check took out are saved, for they are configured.
@@ -27,7 +27,9 @@ fn service_rules(entry: &ServiceEntry, numeric: bool, names: &dyn Names) -> Stri
         out.push_str(&format!(" -b {}", service.scheduler_flags.names(service.scheduler)));
     }
     out.push('\n');
-    for entry in order::servers(&entry.servers) {
+    // The sorry server comes and goes by itself.
+    let servers = entry.servers.iter().filter(|server| server.role != Role::Sorry);
+    for entry in order::servers(servers) {
         let method = match entry.server.method {
             ForwardingMethod::Gate => "-g",
         };

@@ -186,6 +186,7 @@ fn unanswered(answer: &Response) -> Failure {
         | Response::Timeouts { .. }
         | Response::Sysctls { .. }
         | Response::Status { .. }
+        | Response::Drains { .. }
         | Response::Planned { .. }
         | Response::Applied { .. }
         | Response::Exported { .. }

@@ -6,9 +6,11 @@ mod difference;
 pub mod marks;
 mod merge;
 mod plan;
+pub mod policy;
 mod service;
 mod state;
 pub mod sysctls;
+mod which;
 
 pub use difference::{Change, Subject, differences, server_name};
 pub use merge::{Merged, merge};
@@ -19,3 +21,4 @@ pub use service::{
 };
 pub use state::Model;
 pub use sysctls::Sysctls;
+pub use which::Which;

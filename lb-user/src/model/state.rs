@@ -78,6 +78,9 @@ impl Model {
             | Request::Reload
             | Request::Export
             | Request::Generations
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains
             | Request::Rollback { .. } => None,
         };
         let services = services.into_iter().map(|(id, service)| (*id, service.clone())).collect();
@@ -141,6 +144,9 @@ impl Model {
             | Request::Reload
             | Request::Export
             | Request::Generations
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains
             | Request::Rollback { .. } => Ok(()),
         }
     }
@@ -202,6 +208,9 @@ impl Model {
             | Request::Reload
             | Request::Export
             | Request::Generations
+            | Request::Drain { .. }
+            | Request::Undrain { .. }
+            | Request::Drains
             | Request::Rollback { .. } => {}
         }
     }

@@ -213,12 +213,22 @@ impl Reals {
     pub(super) fn leave(&mut self, maps: &mut impl Maps, id: RealId, index: u32, failed: bool) {
         let mut real = maps.real(index);
         real.summary = 0;
-        real.flags &= !(flags::AVAILABLE | flags::FAILED);
+        real.flags &= !(flags::AVAILABLE | flags::FAILED | flags::RELEASED);
         if failed {
             real.flags |= flags::FAILED;
         }
         maps.set_real(index, &real);
         self.removed.insert(id, Removed { real: index, idle: 0 });
+    }
+
+    /// Whether a member's templates are void while its weight is 0.
+    pub(super) fn set_released(&self, maps: &mut impl Maps, index: u32, released: bool) {
+        let mut real = maps.real(index);
+        let before = real.flags;
+        real.flags = if released { before | flags::RELEASED } else { before & !flags::RELEASED };
+        if real.flags != before {
+            maps.set_real(index, &real);
+        }
     }
 
     /// An address is reached in another way from now on.

@@ -14,7 +14,7 @@ use lb_common::service::{self, ServiceKey, Traffic};
 use super::locality::Table;
 use super::maps::Maps;
 use super::servers::{Address, Member, Path};
-use super::{RealId, Tables};
+use super::{RealId, Step, Tables};
 use crate::api::Refusal;
 use crate::model::{Family, Netmask, RealServer, SchedulerKind, Service, ServiceId};
 
@@ -56,6 +56,16 @@ impl Entry {
         self.table.as_mut()
     }
 
+    /// Its members, newest first.
+    pub(super) fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// Its index.
+    pub(super) fn index(&self) -> u32 {
+        self.index
+    }
+
     /// Number of members.
     fn count(&self) -> u32 {
         u32::try_from(self.members.len()).unwrap_or(u32::MAX)
@@ -90,7 +100,7 @@ impl<M: Maps> Tables<M> {
         }
         let kind = kind(service.scheduler);
         self.has_room_to_hash(kind, None)?;
-        let pool = self.write_pool(kind, &[], Cursor { position: HEAD, weight: 0 }, Change::Init)?;
+        let pool = self.write_pool(kind, &[], Cursor { position: HEAD, weight: 0 }, &[Change::Init])?;
         let Ok(table) = self.open_table(kind) else {
             self.pools.give(pool.first, pool.words);
             return Err(full_of_tables());
@@ -131,7 +141,7 @@ impl<M: Maps> Tables<M> {
         let Ok(mut table) = self.open_table(kind) else { return Err(full_of_tables()) };
         let cell = table.as_ref().map_or(0, Table::cell);
         self.change(&service.id, service::Service { pool: before.pool, table: cell, ..words }, &mut table);
-        let published = self.publish(service.id, kind, members, Change::Init);
+        let published = self.publish(service.id, kind, members, &[Change::Init]);
         if published.is_err() {
             self.change(&service.id, before, &mut table);
         }
@@ -178,22 +188,7 @@ impl<M: Maps> Tables<M> {
     /// # Errors
     /// There is no such service, or no room.
     pub fn add_server(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
-        let entry = self.services.get(id).ok_or(Refusal::ServiceNotDefined)?;
-        let real_id = (*id, server.address, server.port);
-        if !self.reals.has_room(&real_id) {
-            return Err(full("real_servers"));
-        }
-        let Some(real) = self.reals.join(&mut self.maps, &real_id, entry.index, server) else {
-            return Err(full("real_servers"));
-        };
-        let mut members = entry.members.clone();
-        members.insert(0, Member::new(server, real));
-        let kind = entry.kind;
-        let published = self.publish(*id, kind, members, Change::Added);
-        if published.is_err() {
-            self.reals.leave(&mut self.maps, real_id, real, false);
-        }
-        published
+        self.change_servers(id, &[Step::Join(server.clone())])
     }
 
     /// Changes weight and thresholds of a server; its connections stay.
@@ -201,12 +196,7 @@ impl<M: Maps> Tables<M> {
     /// # Errors
     /// There is no such server, or no room for the changed pool.
     pub fn edit_server(&mut self, id: &ServiceId, server: &RealServer) -> Result<(), Refusal> {
-        let (position, mut members, kind) = self.member(id, &(server.address, server.port))?;
-        members[position].set_weight(server.weight);
-        let real = members[position].real;
-        self.publish(*id, kind, members, Change::Edited)?;
-        self.reals.edit(&mut self.maps, real, server);
-        Ok(())
+        self.change_servers(id, &[Step::Edit(server.clone())])
     }
 
     /// Takes a server out of its service. Its connections are dropped, silently or not, as the sysctls say, until it
@@ -215,13 +205,7 @@ impl<M: Maps> Tables<M> {
     /// # Errors
     /// There is no such server, or no room for the changed pool.
     pub fn remove_server(&mut self, id: &ServiceId, server: &Address, failed: bool) -> Result<(), Refusal> {
-        let (position, mut members, kind) = self.member(id, server)?;
-        let member = members.remove(position);
-        let removed = u32::try_from(position).map_err(|_too_large| Refusal::Invalid)?;
-        self.publish(*id, kind, members, Change::Removed(removed))?;
-        self.reals.leave(&mut self.maps, (*id, server.0, server.1), member.real, failed);
-        self.flush_due |= self.sysctls.expire_nodest_conn;
-        Ok(())
+        self.change_servers(id, &[Step::Leave { server: *server, failed }])
     }
 
     /// Puts the servers of a service into another order, newest first; those that are not named come last. Connections stay.
@@ -233,7 +217,7 @@ impl<M: Maps> Tables<M> {
         let places: HashMap<_, _> = order.iter().zip(0..).map(|(address, place)| (*address, place)).collect();
         let (mut members, kind) = (entry.members.clone(), entry.kind);
         members.sort_by_key(|member| places.get(&member.address).copied().unwrap_or(usize::MAX));
-        if members == entry.members { Ok(()) } else { self.publish(*id, kind, members, Change::Init) }
+        if members == entry.members { Ok(()) } else { self.publish(*id, kind, members, &[Change::Init]) }
     }
 
     /// A server is reached in another way from now on; takes effect with the next packet.
@@ -278,18 +262,18 @@ impl<M: Maps> Tables<M> {
         members.chain(self.reals.removed().map(|(id, real)| (real, *id))).collect()
     }
 
-    fn member(&self, id: &ServiceId, server: &Address) -> Result<(usize, Vec<Member>, Kind), Refusal> {
-        let entry = self.services.get(id).ok_or(Refusal::ServiceNotDefined)?;
-        let position = entry.members.iter().position(|member| member.address == *server);
-        Ok((position.ok_or(Refusal::NoSuchServer)?, entry.members.clone(), entry.kind))
-    }
-
     /// Writes the changed pool, points the service to it, and gives the old one back.
-    fn publish(&mut self, id: ServiceId, kind: Kind, members: Vec<Member>, change: Change) -> Result<(), Refusal> {
+    pub(super) fn publish(
+        &mut self,
+        id: ServiceId,
+        kind: Kind,
+        members: Vec<Member>,
+        changes: &[Change],
+    ) -> Result<(), Refusal> {
         let entry = self.services.get(&id).ok_or(Refusal::NoSuchService)?;
         let cursor = Cursor::from_word(self.maps.pool_word(entry.pool.first));
         let had_blocks = blocks::blocks(entry.count()) > 0;
-        let pool = self.write_pool(kind, &members, cursor, change)?;
+        let pool = self.write_pool(kind, &members, cursor, changes)?;
         let Some(entry) = self.services.get_mut(&id) else { return Err(Refusal::NoSuchService) };
         let before = (entry.pool, entry.kind);
         (entry.pool, entry.members, entry.kind) = (pool, members, kind);
@@ -308,6 +292,14 @@ impl<M: Maps> Tables<M> {
         Ok(())
     }
 
+    /// Whether the templates of a member count only for connections that are there, so that its clients go elsewhere.
+    pub fn set_released(&mut self, id: &ServiceId, server: &Address, released: bool) {
+        let member = self.services.get(id).and_then(|entry| entry.members.iter().find(|one| one.address == *server));
+        if let Some(member) = member {
+            self.reals.set_released(&mut self.maps, member.real, released);
+        }
+    }
+
     /// Lets the packet path look at every member of every service again: what makes one better than another has changed.
     pub(super) fn forget_blocks(&mut self) {
         if self.services.values().all(|entry| blocks::blocks(entry.count()) == 0) {
@@ -320,7 +312,13 @@ impl<M: Maps> Tables<M> {
         }
     }
 
-    fn write_pool(&mut self, kind: Kind, members: &[Member], cursor: Cursor, change: Change) -> Result<Run, Refusal> {
+    fn write_pool(
+        &mut self,
+        kind: Kind,
+        members: &[Member],
+        cursor: Cursor,
+        changes: &[Change],
+    ) -> Result<Run, Refusal> {
         if hash::buckets(kind) > 0 && members.len() > MAX_MEMBERS {
             return Err(too_many_members());
         }
@@ -332,7 +330,8 @@ impl<M: Maps> Tables<M> {
             self.pools.take(words)
         });
         let Some(first) = first else { return Err(full("real_servers")) };
-        let cursor = pool::cursor_after(kind, cursor, &header, change);
+        let after = |cursor, change: &Change| pool::cursor_after(kind, cursor, &header, *change);
+        let cursor = changes.iter().fold(cursor, after);
         let mut all = vec![cursor.to_word()];
         all.extend(header.to_words());
         all.extend(members.iter().map(|member| pool::member(member.real, member.weight)));

@@ -2,7 +2,8 @@
 
 use super::super::{Backend, BackendError};
 use crate::api::{
-    ConnectionEntry, Counters, Health, NeighbourState, Rates, Refusal, Request, Response, ServerEntry, ServiceEntry,
+    ConnectionEntry, Counters, Health, NeighbourState, Rates, Refusal, Request, Response, Role, ServerEntry,
+    ServiceEntry,
 };
 use crate::model::{Model, RealServer, Service, ServiceId, Timeouts};
 
@@ -42,6 +43,8 @@ impl Backend for Fake {
             Request::Timeouts => Response::Timeouts { timeouts: self.timeouts },
             Request::Sysctls => Response::Sysctls { sysctls: Vec::new() },
             Request::Status => Response::Status { status: Box::default() },
+            Request::Drain { .. } | Request::Undrain { .. } => Response::Done,
+            Request::Drains => Response::Drains { drains: Vec::new() },
             Request::AddService { .. }
             | Request::EditService { .. }
             | Request::DeleteService { .. }
@@ -102,13 +105,15 @@ impl Fake {
         };
         let servers = service.servers.iter().map(|server| {
             let old = old.and_then(|entry| entry.servers.iter().find(|entry| same(server, entry))).cloned();
-            ServerEntry { server: server.clone(), ..old.unwrap_or_else(|| uncounted(server)) }
+            let effective_weight = Some(server.weight);
+            ServerEntry { server: server.clone(), effective_weight, ..old.unwrap_or_else(|| uncounted(server)) }
         });
         ServiceEntry {
             service: Service { servers: Vec::new(), ..service.clone() },
             counters: old.map(|entry| entry.counters).unwrap_or_default(),
             rates: old.map(|entry| entry.rates).unwrap_or_default(),
             servers: servers.collect(),
+            quorum: None,
         }
     }
 
@@ -127,6 +132,8 @@ fn uncounted(server: &RealServer) -> ServerEntry {
         counters: Counters::default(),
         rates: Rates::default(),
         health: Health::Unchecked,
+        role: Role::Serves,
+        effective_weight: Some(server.weight),
         neighbour: NeighbourState::Local,
     }
 }

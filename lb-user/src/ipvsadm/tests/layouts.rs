@@ -324,6 +324,7 @@ fn a_server_that_its_check_took_out_is_saved_but_not_listed() {
     for entry in &mut fake.services {
         for server in &mut entry.servers {
             server.health = Health::Down { reason: "connection refused".to_owned() };
+            server.effective_weight = None;
         }
     }
     assert!(!done(&mut fake, "-Ln").contains("10.0.2.1"));
@@ -332,6 +333,7 @@ fn a_server_that_its_check_took_out_is_saved_but_not_listed() {
     for entry in &mut fake.services {
         for server in &mut entry.servers {
             server.health = Health::Up { detail: "200".to_owned() };
+            server.effective_weight = Some(server.server.weight);
         }
     }
     assert!(done(&mut fake, "-Ln").contains("10.0.2.1"));

@@ -10,6 +10,7 @@ pub mod director;
 pub mod health;
 pub mod ipvsadm;
 pub mod journal;
+pub mod leg;
 pub mod model;
 pub mod neighbours;
 pub mod netfilter;

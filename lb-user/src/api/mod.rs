@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::Via;
 use crate::model::{RealServer, Service, ServiceId, Timeouts};
 
 /// Where the daemon's socket is: `LVX_SOCKET`, or `/run/lvx/lvx.sock`.
@@ -218,6 +219,9 @@ pub struct ServerEntry {
     pub rates: Rates,
     /// What the health check says.
     pub health: Health,
+    /// Whose address the check asks for; none without a check.
+    #[serde(default)]
+    pub asked: Option<Via>,
     /// How its packets leave, or why they cannot.
     pub neighbour: NeighbourState,
 }

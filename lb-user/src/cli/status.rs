@@ -77,6 +77,7 @@ fn write_server(out: &mut String, entry: &ServerEntry) -> std::fmt::Result {
         Health::Up { detail } => format!("up ({detail})"),
         Health::Down { reason } => format!("DOWN ({reason})"),
     };
+    let asked = entry.asked.map(|via| format!(" via {}", via.name())).unwrap_or_default();
     let neighbour = match &entry.neighbour {
         NeighbourState::Reachable { interface, mac } => format!("{mac} on {interface}"),
         NeighbourState::Local => "this machine".to_owned(),
@@ -84,7 +85,7 @@ fn write_server(out: &mut String, entry: &ServerEntry) -> std::fmt::Result {
     };
     writeln!(
         out,
-        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {health}, {neighbour}",
+        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {health}{asked}, {neighbour}",
         entry.server.weight, entry.active, entry.inactive, entry.persistent
     )
 }

@@ -2,11 +2,20 @@
 
 use crate::api;
 use crate::director::Director;
-use crate::health::{Check, Report, Target};
+use crate::health::{Check, Target, Via};
 use crate::tables::RealId;
 
 impl Director {
-    /// A health check changed its mind about a server.
+    /// Health checks said something new of these servers: whether each is healthy, and why. What could not be acted on
+    /// before is tried again.
+    pub fn set_health_many(&mut self, verdicts: impl IntoIterator<Item = (Target, bool, String)>) {
+        let before = std::mem::take(&mut self.unheeded);
+        for (target, healthy, detail) in before.into_iter().chain(verdicts) {
+            self.set_health(&target, healthy, detail);
+        }
+    }
+
+    /// A health check said something new of a server.
     pub fn set_health(&mut self, target: &Target, healthy: bool, detail: String) {
         let id = (target.id, target.address, target.port);
         let Some(server) = self.model.server(&target.id, target.address, target.port).cloned() else { return };
@@ -17,6 +26,7 @@ impl Director {
         };
         if let Err(refusal) = changed {
             let server = format!("{} {}", target.id, target.address);
+            self.unheeded.push((*target, healthy, detail));
             return self.warn(format!("{server}: the health check's verdict has no effect: {refusal}"));
         }
         if healthy {
@@ -28,14 +38,13 @@ impl Director {
         }
     }
 
-    /// Takes over what the last probes said: the reason may be another one by now, and a verdict that could not be
-    /// acted on before may be acted on now.
-    pub fn set_reports(&mut self, report: impl Fn(&Target) -> Option<Report>) {
-        let targets: Vec<_> = self.checks.keys().copied().collect();
-        for target in targets {
-            if let Some(Report { healthy, detail }) = report(&target) {
-                self.set_health(&target, healthy, detail);
-            }
+    /// VIPs cannot be asked for: real servers are asked at their own addresses, and the operator is told.
+    pub fn ask_addresses(&mut self, why: &str) {
+        self.warn(format!(
+            "health checks cannot ask for VIPs, so they ask real servers at their own addresses, and do not notice a missing VIP: {why}"
+        ));
+        for (target, check) in &mut self.checks {
+            *check = check.clone().at_address(target);
         }
     }
 
@@ -47,6 +56,12 @@ impl Director {
             .filter(|(target, _)| exists(target))
             .map(|(target, check)| (*target, check.clone()))
             .collect()
+    }
+
+    /// Whose address the check of a server asks for.
+    pub(super) fn asked(&self, id: &RealId) -> Option<Via> {
+        let &(id, address, port) = id;
+        self.checks.get(&Target { id, address, port }).map(|check| check.via)
     }
 
     /// For lists and the status.

@@ -55,6 +55,7 @@ impl Director {
             counters: counters(traffic),
             rates: self.estimators.server(&real_id),
             health: self.health(&real_id),
+            asked: self.asked(&real_id),
             neighbour: self.paths.get(&server.address).map_or_else(unknown, NeighbourState::from),
         }
     }

@@ -40,6 +40,8 @@ pub struct Director {
     /// What the checks of servers in service said last.
     up: HashMap<RealId, String>,
     checks: BTreeMap<Target, Check>,
+    /// Verdicts of checks that found no room in the tables.
+    unheeded: Vec<(Target, bool, String)>,
     paths: HashMap<IpAddr, neighbours::Path>,
     interfaces: Interfaces,
     marks: Marks,
@@ -65,6 +67,7 @@ impl Director {
             down: BTreeMap::new(),
             up: HashMap::new(),
             checks: config.health.clone(),
+            unheeded: Vec::new(),
             paths: HashMap::new(),
             interfaces: Interfaces::new(config.xdp_mode),
             marks: Marks::new(config.mark_rules.clone()),
@@ -98,7 +101,7 @@ impl Director {
     }
 
     /// Tells the operator, once.
-    fn warn(&mut self, warning: String) {
+    pub fn warn(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
@@ -213,6 +216,11 @@ impl Director {
             self.change(&undo)?;
         }
         Err(Refusal::Other(format!("cannot keep the change, so it is not made: {error}")))
+    }
+
+    /// How servers are reached, as far as that is known.
+    pub fn paths(&self) -> impl Iterator<Item = (IpAddr, &neighbours::Path)> {
+        self.paths.iter().map(|(address, path)| (*address, path))
     }
 
     /// The addresses of all servers.

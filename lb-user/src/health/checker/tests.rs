@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Receiver, channel};
 
-use crate::health::CheckKind;
+use crate::health::{CheckKind, Via};
 use crate::model::{Protocol, ServiceId};
 
 use super::*;
@@ -17,6 +17,7 @@ fn check(endpoint: SocketAddr) -> Check {
     Check {
         kind: CheckKind::Tcp,
         endpoint,
+        via: Via::Address,
         interval: Duration::from_millis(20),
         timeout: Duration::from_secs(1),
         rise: 2,

@@ -118,6 +118,7 @@ fn uncounted(server: &RealServer) -> ServerEntry {
         counters: Counters::default(),
         rates: Rates::default(),
         health: Health::Unchecked,
+        asked: None,
         neighbour: NeighbourState::Local,
     }
 }

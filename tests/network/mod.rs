@@ -6,6 +6,7 @@ pub mod echo;
 mod health;
 mod interfaces;
 mod ldirectord;
+mod many_checks;
 mod marks;
 mod modes;
 mod neighbours;

@@ -44,15 +44,8 @@ pub(super) struct Unaskable {
 /// `[defaults.health]`: without it, servers are checked only where their service says so.
 pub(super) fn defaults(root: &Section<'_>) -> Setting {
     let second = Duration::from_secs(1);
-    let template = Template {
-        kind: CheckKind::Tcp,
-        port: None,
-        via: None,
-        interval: second,
-        timeout: second,
-        rise: 2,
-        fall: 2,
-    };
+    let template =
+        Template { kind: CheckKind::Tcp, port: None, via: None, interval: second, timeout: second, rise: 2, fall: 2 };
     let off = Setting { on: false, template };
     root.table("defaults", |section| setting(section, &off)).unwrap_or(off)
 }

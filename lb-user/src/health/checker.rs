@@ -92,7 +92,8 @@ impl Checker {
         };
         let state = State::new(check.rise, check.fall).resume(report.healthy);
         let report = Arc::new(Mutex::new(report));
-        let teller = Teller { target, report: Arc::clone(&report), news: Arc::clone(&self.news), events: self.events.clone() };
+        let teller =
+            Teller { target, report: Arc::clone(&report), news: Arc::clone(&self.news), events: self.events.clone() };
         let task = tokio::spawn(watch(check.clone(), sockets, state, teller));
         Watch { check, report, task }
     }

@@ -80,15 +80,7 @@ mod tests {
 
     fn tcp(endpoint: std::net::SocketAddr) -> Check {
         let second = Duration::from_secs(1);
-        Check {
-            kind: CheckKind::Tcp,
-            endpoint,
-            via: Via::Address,
-            interval: second,
-            timeout: second,
-            rise: 1,
-            fall: 1,
-        }
+        Check { kind: CheckKind::Tcp, endpoint, via: Via::Address, interval: second, timeout: second, rise: 1, fall: 1 }
     }
 
     #[tokio::test]

@@ -174,9 +174,8 @@ impl Leg {
     fn note_replies(&mut self) -> Result<()> {
         let pairs = self.vips.iter().flat_map(|vip| self.sources.iter().map(move |source| (*vip, *source)));
         let pairs = pairs.filter(|(vip, source)| vip.is_ipv4() == source.is_ipv4());
-        let wanted: HashSet<_> = pairs
-            .map(|(vip, source)| Reply { source: vip.into(), destination: source.into() })
-            .collect();
+        let wanted: HashSet<_> =
+            pairs.map(|(vip, source)| Reply { source: vip.into(), destination: source.into() }).collect();
         for gone in self.replies.difference(&wanted) {
             self.programs.set_reply(*gone, None)?;
         }
@@ -206,10 +205,13 @@ impl Door {
             return Err(NoSocket::Unaskable(why).into());
         }
         if source == to.ip() {
-            let why = format!("the kernel's address towards {server} is {source} itself; give the VIP the prefix length /32 and add it last (IPv4), or `preferred_lft 0` (IPv6)");
+            let why = format!(
+                "the kernel's address towards {server} is {source} itself; give the VIP the prefix length /32 and add it last (IPv4), or `preferred_lft 0` (IPv6)"
+            );
             return Err(NoSocket::Unaskable(why).into());
         }
-        let socket = self.namespace.enter(|| Socket::new(Domain::for_address(to), kind.nonblocking(), Some(protocol)))??;
+        let socket =
+            self.namespace.enter(|| Socket::new(Domain::for_address(to), kind.nonblocking(), Some(protocol)))??;
         socket.set_mark(number)?;
         let (level, transparent) = if source.is_ipv4() {
             socket.set_ttl_v4(HOPS)?;

@@ -6,7 +6,9 @@ use std::io;
 use anyhow::{Context as _, Result, anyhow};
 use aya::maps::{HashMap, MapData};
 use aya::programs::links::LinkOrder;
-use aya::programs::tc::{self, NlOptions, SchedClassifier, SchedClassifierLinkId, TcAttachOptions, TcAttachType, TcError};
+use aya::programs::tc::{
+    self, NlOptions, SchedClassifier, SchedClassifierLinkId, TcAttachOptions, TcAttachType, TcError,
+};
 use aya::util::KernelVersion;
 use aya::{Ebpf, EbpfLoader};
 use lb_common::leg::{Reply, Way, maps};

@@ -38,11 +38,8 @@ impl Questions {
     /// all real servers. Where VIPs cannot be asked for, it tells the director so.
     pub fn follow(&mut self, director: &mut Director, checker: &mut Checker, servers: &BTreeSet<IpAddr>) {
         let checks = director.checks();
-        let vips: BTreeSet<_> = checks
-            .iter()
-            .filter(|(_, check)| check.via == Via::Vip)
-            .map(|(_, check)| check.endpoint.ip())
-            .collect();
+        let vips: BTreeSet<_> =
+            checks.iter().filter(|(_, check)| check.via == Via::Vip).map(|(_, check)| check.endpoint.ip()).collect();
         if let (false, State::Unneeded) = (vips.is_empty(), &self.leg) {
             self.leg = match self.open(director) {
                 Ok(leg) => {

@@ -21,10 +21,7 @@ const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
 #[test]
 fn a_server_that_cannot_be_reached_is_told_from_one_that_the_director_cannot_ask() {
     let lost = State::Lost("eth0 is down".to_owned());
-    assert_eq!(
-        refusal(&door([(SERVER, lost)]), SERVER, "192.0.2.1:80"),
-        NoSocket::Lost("eth0 is down".to_owned())
-    );
+    assert_eq!(refusal(&door([(SERVER, lost)]), SERVER, "192.0.2.1:80"), NoSocket::Lost("eth0 is down".to_owned()));
     for (ways, to) in [
         (vec![], "192.0.2.1:80"),
         (vec![(SERVER, State::Unaskable("eth0 has no address to ask from".to_owned()))], "192.0.2.1:80"),

@@ -44,10 +44,12 @@ pub struct Check {
 }
 
 impl Check {
-    /// The same check of the real server's own address.
+    /// The same check of the real server's own address, if it asks for the VIP.
     pub fn at_address(mut self, target: &Target) -> Self {
-        self.endpoint.set_ip(target.address);
-        self.via = Via::Address;
+        if self.via == Via::Vip {
+            self.endpoint.set_ip(target.address);
+            self.via = Via::Address;
+        }
         self
     }
 }

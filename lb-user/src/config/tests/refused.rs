@@ -177,7 +177,7 @@ fn a_check_needs_a_port_where_the_servers_have_none() {
 fn a_mark_has_no_vip_to_ask_for() {
     let text =
         "[[service]]\nmark = 8\nhealth = { port = 80, via = \"vip\" }\nreal_server = [{ address = \"192.0.2.10\" }]";
-    let expected = r#"3: service.health.via: "vip" asks for a service's VIP, and a mark has none"#;
+    let expected = r#"1: service.health.via: "vip" asks for a service's VIP, and a mark has none"#;
     assert_eq!(problems(text), [expected]);
 }
 

@@ -232,10 +232,10 @@ impl Daemon {
 
     /// The model changed: other addresses to resolve, other servers to check.
     fn follow_model(&mut self) {
-        let addresses = self.director.addresses();
-        self.questions.follow(&mut self.director, &mut self.checker, &addresses);
+        let (addresses, checks) = (self.director.addresses(), self.director.checks());
+        self.questions.follow(&mut self.director, &mut self.checker, &checks, &addresses);
         self.neighbours.watch(addresses);
-        self.checker.set(self.director.checks());
+        self.checker.set(checks);
     }
 }
 

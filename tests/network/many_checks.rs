@@ -121,10 +121,10 @@ fn transitions(director: &Director, healthy: bool) -> usize {
 
 /// Waits until all servers are as they must be; gives how long that took, and the longest that a small call took meanwhile.
 fn until_all(director: &Director, healthy: bool) -> Result<(Duration, Duration)> {
-    let done = AtomicBool::new(false);
+    let (done, mut client) = (AtomicBool::new(false), Client::new(&director.lab.socket()));
     thread::scope(|scope| {
-        let caller = scope.spawn(|| -> Result<Duration> {
-            let mut client = Client::new(&director.lab.socket());
+        let done = &done;
+        let caller = scope.spawn(move || -> Result<Duration> {
             let mut longest = Duration::ZERO;
             while !done.load(Ordering::Relaxed) {
                 let start = Instant::now();

@@ -56,7 +56,7 @@ pub struct Checker {
     news: News,
 }
 
-/// The targets of which the last probe said something else than the one before.
+/// The targets with something new to say.
 type News = Arc<Mutex<Vec<Target>>>;
 
 impl Checker {
@@ -92,6 +92,7 @@ impl Checker {
         };
         let state = State::new(check.rise, check.fall).resume(report.healthy);
         let report = Arc::new(Mutex::new(report));
+        lock(&self.news).push(target);
         let teller =
             Teller { target, report: Arc::clone(&report), news: Arc::clone(&self.news), events: self.events.clone() };
         let task = tokio::spawn(watch(check.clone(), sockets, state, teller));
@@ -103,8 +104,8 @@ impl Checker {
         self.watches.get(target).map(Watch::report)
     }
 
-    /// What the last probes said where that is not what those before said, since the last call. A transition is an event,
-    /// and not among these.
+    /// The targets that are new, and those whose last probe said something else than the one before, since the last call.
+    /// A transition is an event, and not among these.
     pub fn take_news(&self) -> Vec<(Target, Report)> {
         let targets = std::mem::take(&mut *lock(&self.news));
         targets.into_iter().filter_map(|target| Some((target, self.report(&target)?))).collect()

@@ -9,7 +9,7 @@ use super::Leg;
 use crate::config::Config;
 use crate::dataplane::Sizes;
 use crate::director::Director;
-use crate::health::{Checker, Via};
+use crate::health::{Check, Checker, Target, Via};
 use crate::neighbours::{LinkEvent, Path};
 
 /// The leg of a running daemon. It is made when the first check asks for a VIP, and stays.
@@ -34,10 +34,15 @@ impl Questions {
         Self { sizes: config.sizes, interfaces: config.interfaces.clone(), leg: State::Unneeded }
     }
 
-    /// The services, or their checks, have changed; call it before the checker gets them. `servers` are the addresses of
-    /// all real servers. Where VIPs cannot be asked for, it tells the director so.
-    pub fn follow(&mut self, director: &mut Director, checker: &mut Checker, servers: &BTreeSet<IpAddr>) {
-        let checks = director.checks();
+    /// These are the checks now, and the addresses of all real servers; call it before the checker gets the checks. Where
+    /// VIPs cannot be asked for, it tells the director so.
+    pub fn follow(
+        &mut self,
+        director: &mut Director,
+        checker: &mut Checker,
+        checks: &[(Target, Check)],
+        servers: &BTreeSet<IpAddr>,
+    ) {
         let vips: BTreeSet<_> =
             checks.iter().filter(|(_, check)| check.via == Via::Vip).map(|(_, check)| check.endpoint.ip()).collect();
         if let (false, State::Unneeded) = (vips.is_empty(), &self.leg) {

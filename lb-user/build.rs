@@ -1,4 +1,4 @@
-//! Builds the packet program and hands its object to `lvx`, which embeds it: one file to deploy.
+//! Builds the programs for the kernel and hands their objects to `lvx`, which embeds them: one file to deploy.
 
 #[path = "../xtask/src/toolchain.rs"]
 mod toolchain;
@@ -13,6 +13,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 /// operations and atomics with a result, Linux 5.12).
 const RUSTFLAGS: [&str; 4] = ["-Cdebuginfo=2", "-Clink-arg=--btf", "-Cpanic=abort", "-Ctarget-cpu=v3"];
 
+/// The binaries of lb-ebpf.
+const OBJECTS: [&str; 2] = ["lvx-xdp", "lvx-leg"];
+
 fn main() -> Result<()> {
     let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let workspace = manifest.parent().context("the package has no workspace around it")?;
@@ -23,8 +26,11 @@ fn main() -> Result<()> {
         println!("cargo:rerun-if-env-changed={variable}");
     }
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let object = build(workspace, &target_directory(&out)?)?;
-    std::fs::copy(&object, out.join("lvx-xdp")).with_context(|| format!("cannot copy {}", object.display()))?;
+    let objects = build(workspace, &target_directory(&out)?)?;
+    for name in OBJECTS {
+        let object = objects.join(name);
+        std::fs::copy(&object, out.join(name)).with_context(|| format!("cannot copy {}", object.display()))?;
+    }
     Ok(())
 }
 
@@ -58,5 +64,5 @@ fn build(workspace: &Path, target: &Path) -> Result<PathBuf> {
     if !status.success() {
         bail!("the packet program does not build (with {}, {})", toolchain.rustc.display(), toolchain.how);
     }
-    Ok(target.join("bpfel-unknown-none/release/lvx-xdp"))
+    Ok(target.join("bpfel-unknown-none/release"))
 }

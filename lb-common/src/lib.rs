@@ -9,6 +9,7 @@ pub mod address;
 pub mod checksum;
 pub mod flow;
 pub mod icmp;
+pub mod leg;
 pub mod marks;
 pub mod real_server;
 pub mod reason;

@@ -7,11 +7,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 
 use crate::api::server::{Call, Server};
 use crate::api::{Request, Response};
@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::director::Director;
 use crate::director::notify::Notifier;
 use crate::health::{Checker, HealthEvent};
+use crate::leg::Questions;
 use crate::neighbours::{self, Event, Handle};
 use crate::netfilter::{self, Snapshot};
 use lifecycle::{Chosen, Lifecycle};
@@ -26,6 +27,13 @@ pub use origin::Origin;
 
 /// How long the start waits for neighbours and mark rules, so that the first packets find them.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two looks at what health checks found. Many servers that fail or recover together are few changes then, and
+/// the rest of the daemon has its turn.
+const REST: Duration = Duration::from_millis(50);
+
+/// How many transitions may wait for a look.
+const TRANSITIONS: usize = 65_536;
 
 /// Where the daemon keeps and offers things.
 #[derive(Clone, Debug)]
@@ -40,6 +48,7 @@ struct Daemon {
     director: Director,
     neighbours: Handle,
     checker: Checker,
+    questions: Questions,
     events: Events,
     lifecycle: Lifecycle,
     netfilter: Netfilter,
@@ -56,6 +65,8 @@ struct Events {
     network: mpsc::Receiver<Event>,
     netfilter: mpsc::Receiver<Snapshot>,
     health: mpsc::Receiver<HealthEvent>,
+    /// When health is listened to again.
+    rested: Instant,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -100,7 +111,7 @@ pub async fn run(origin: Origin, places: &Places) -> Result<()> {
             }
             event = daemon.events.next() => daemon.happened(event?),
             _ = second.tick() => {
-                daemon.director.set_reports(|target| daemon.checker.report(target));
+                daemon.heard();
                 if let Err(error) = daemon.director.tick() {
                     tracing::error!("{error:#}");
                 }
@@ -116,7 +127,7 @@ pub async fn run(origin: Origin, places: &Places) -> Result<()> {
 enum Happening {
     Network(Event),
     Netfilter(Snapshot),
-    Health(HealthEvent),
+    Health(Vec<HealthEvent>),
 }
 
 impl Events {
@@ -126,10 +137,22 @@ impl Events {
             snapshot = self.netfilter.recv() => {
                 Happening::Netfilter(snapshot.context("nothing watches netfilter any more")?)
             }
-            event = self.health.recv() => Happening::Health(event.context("nothing checks the real servers any more")?),
+            events = transitions(&mut self.health, self.rested) => Happening::Health(events?),
         };
+        if matches!(happening, Happening::Health(_)) {
+            self.rested = Instant::now() + REST;
+        }
         Ok(happening)
     }
+}
+
+/// All transitions that there are: the first as soon as it comes, those that follow it together.
+async fn transitions(health: &mut mpsc::Receiver<HealthEvent>, rested: Instant) -> Result<Vec<HealthEvent>> {
+    sleep_until(rested).await;
+    let mut events = Vec::new();
+    let any = health.recv_many(&mut events, TRANSITIONS).await;
+    ensure!(any > 0, "nothing checks the real servers any more");
+    Ok(events)
 }
 
 impl Daemon {
@@ -149,11 +172,12 @@ impl Daemon {
         let (network_events, network) = mpsc::channel(1024);
         let neighbours = neighbours::spawn(network_events).context("cannot watch the network by netlink")?;
         let (snapshots, netfilter) = mpsc::channel(4);
-        let (health_events, health) = mpsc::channel(1024);
+        let (health_events, health) = mpsc::channel(TRANSITIONS);
         let checker = Checker::new(health_events);
-        let events = Events { network, netfilter, health };
+        let events = Events { network, netfilter, health, rested: Instant::now() };
         let netfilter = Netfilter { snapshots, follower: None };
-        let mut daemon = Self { director, neighbours, checker, events, lifecycle, netfilter };
+        let questions = Questions::new(&chosen.config);
+        let mut daemon = Self { director, neighbours, checker, questions, events, lifecycle, netfilter };
         if chosen.config.follow_netfilter {
             daemon.follow_netfilter(true);
         } else {
@@ -183,7 +207,7 @@ impl Daemon {
     async fn answer(&mut self, request: Request) -> Response {
         match request {
             Request::Status | Request::List { .. } => {
-                self.director.set_reports(|target| self.checker.report(target));
+                self.heard();
                 self.director.handle(&request)
             }
             Request::Plan { .. }
@@ -239,9 +263,13 @@ impl Daemon {
         match happening {
             Happening::Network(Event::Neighbour(event)) => {
                 tracing::info!(server = %event.address, path = %event.path, "neighbour");
+                self.questions.set_path(&mut self.director, event.address, &event.path);
                 self.director.set_path(event.address, event.path);
             }
-            Happening::Network(Event::Link(event)) => self.director.set_link(event),
+            Happening::Network(Event::Link(event)) => {
+                self.questions.set_link(&mut self.director, &event);
+                self.director.set_link(event);
+            }
             // One may have waited while netfilter ceased to be followed.
             Happening::Netfilter(_) if self.netfilter.follower.is_none() => {}
             Happening::Netfilter(snapshot) => {
@@ -252,27 +280,40 @@ impl Daemon {
                 tracing::info!(rule_sets = snapshot.rulesets.len(), "mark rules of netfilter");
                 self.director.set_netfilter(snapshot.rulesets, warnings);
             }
-            Happening::Health(event) => self.checked(event),
+            Happening::Health(events) => self.checked(events),
         }
     }
 
-    fn checked(&mut self, event: HealthEvent) {
+    fn checked(&mut self, events: Vec<HealthEvent>) {
         // The checker's own word is the latest; an event may be of a check that has ended.
-        let Some(report) = self.checker.report(&event.target) else { return };
-        let HealthEvent { target, after, .. } = event;
-        let (healthy, detail) = (report.healthy, report.detail);
-        tracing::info!(service = %target.id, server = %target.address, healthy, ?after, detail, "health");
-        self.director.set_health(&target, healthy, detail);
+        let latest = |event: HealthEvent| {
+            let report = self.checker.report(&event.target)?;
+            let HealthEvent { target, after, .. } = event;
+            let (healthy, detail) = (report.healthy, report.detail);
+            tracing::info!(service = %target.id, server = %target.address, healthy, ?after, detail, "health");
+            Some((target, healthy, detail))
+        };
+        self.director.set_health_many(events.into_iter().filter_map(latest));
+    }
+
+    /// The reason for a verdict may be another one by now.
+    fn heard(&mut self) {
+        let news = self.checker.take_news().into_iter();
+        self.director.set_health_many(news.map(|(target, report)| (target, report.healthy, report.detail)));
     }
 
     /// The model changed: other addresses to resolve, other servers to check.
     fn follow_model(&mut self) {
-        if let Some(addresses) = self.director.changed_addresses() {
-            self.neighbours.watch(addresses);
-        }
-        if let Some(checks) = self.director.changed_checks() {
+        let addresses = self.director.changed_addresses();
+        let checks = self.director.changed_checks();
+        if let Some(checks) = checks {
+            let addresses = self.director.addresses();
+            self.questions.follow(&mut self.director, &mut self.checker, &checks, &addresses);
             self.checker.set_start_down(self.director.start_down());
             self.checker.set(checks);
+        }
+        if let Some(addresses) = addresses {
+            self.neighbours.watch(addresses);
         }
     }
 }

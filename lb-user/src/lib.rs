@@ -11,6 +11,7 @@ pub mod generations;
 pub mod health;
 pub mod ipvsadm;
 pub mod journal;
+pub mod leg;
 pub mod model;
 pub mod neighbours;
 pub mod netfilter;

@@ -31,7 +31,7 @@ address = "172.16.100.11"
 [[service]]
 tcp = "[2001:db8:100::1]:25"
 scheduler = "rr"
-health = true
+health = { via = "address" }
 
 [[service.real_server]]
 address = "2001:db8:100::10"

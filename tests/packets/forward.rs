@@ -168,7 +168,11 @@ fn two_arms_are_two_interfaces() {
         else {
             panic!("not reachable");
         };
-        director.set_path(A, Path::Reachable { ifindex: second, interface, destination_mac, source_mac: back, mtu });
+        let source = None;
+        director.set_path(
+            A,
+            Path::Reachable { ifindex: second, interface, destination_mac, source_mac: back, mtu, source },
+        );
         let to = |mac, flags| Packet { to: mac, ..tcp(flags) }.frame();
         let expected = Expected::redirected(WEB, A, back);
         expected.clone().opening().check_by(&mut director, first, "in by one, out by the other", &to(front, "S"));

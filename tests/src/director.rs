@@ -281,7 +281,14 @@ pub fn mac_of(address: IpAddr) -> Mac {
 
 /// A neighbour with a MAC address, out of an interface whose own is [`DIRECTOR`].
 pub fn reachable(mac: Mac, ifindex: u32) -> Path {
-    Path::Reachable { ifindex, interface: "eth0".to_owned(), destination_mac: mac, source_mac: DIRECTOR, mtu: 1500 }
+    Path::Reachable {
+        ifindex,
+        interface: "eth0".to_owned(),
+        destination_mac: mac,
+        source_mac: DIRECTOR,
+        mtu: 1500,
+        source: None,
+    }
 }
 
 /// `ipvsadm`'s daemon without a socket between.

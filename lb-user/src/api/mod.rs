@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{self, Problem};
 pub use crate::generations::Generation;
+use crate::health::Via;
 pub use crate::model::Which;
 pub use crate::model::{Change, Subject};
 use crate::model::{RealServer, Service, ServiceId, Timeouts};
@@ -323,6 +324,9 @@ pub struct ServerEntry {
     pub role: Role,
     /// Its weight in the packet path's tables; none where it is not in them.
     pub effective_weight: Option<u32>,
+    /// Whose address the check asks for; none without a check.
+    #[serde(default)]
+    pub asked: Option<Via>,
     /// How its packets leave, or why they cannot.
     pub neighbour: NeighbourState,
 }

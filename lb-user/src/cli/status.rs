@@ -110,6 +110,7 @@ fn write_server(out: &mut String, entry: &ServerEntry, mark: &str) -> std::fmt::
         Health::Up { detail } => format!("up ({detail})"),
         Health::Down { reason } => format!("DOWN ({reason})"),
     };
+    let asked = entry.asked.map(|via| format!(" via {}", via.name())).unwrap_or_default();
     let neighbour = match &entry.neighbour {
         NeighbourState::Reachable { interface, mac } => format!("{mac} on {interface}"),
         NeighbourState::Local => "this machine".to_owned(),
@@ -118,7 +119,7 @@ fn write_server(out: &mut String, entry: &ServerEntry, mark: &str) -> std::fmt::
     let role = role(&entry.role).map(|role| format!("{role}, ")).unwrap_or_default();
     writeln!(
         out,
-        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {role}{health}, {neighbour}{mark}",
+        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {role}{health}{asked}, {neighbour}{mark}",
         entry.effective_weight.unwrap_or(entry.server.weight),
         entry.active,
         entry.inactive,

@@ -1,10 +1,10 @@
 //! Health checks: each table says only what differs from the one around it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::health::{Check, CheckKind, HttpCheck, Target};
+use crate::health::{Check, CheckKind, HttpCheck, Target, Via};
 use crate::model::{Protocol, ServiceId};
 
 use super::request::RequestKeys;
@@ -13,6 +13,7 @@ use super::section::Section;
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
 const MOST_IN_A_ROW: u32 = 1000;
+const VIAS: [(&str, Via); 2] = [("vip", Via::Vip), ("address", Via::Address)];
 
 /// Whether servers are checked, and how.
 #[derive(Clone)]
@@ -26,22 +27,25 @@ pub(super) struct Setting {
 struct Template {
     kind: CheckKind,
     port: Option<u16>,
+    via: Option<Via>,
     interval: Duration,
     timeout: Duration,
     rise: u32,
     fall: u32,
 }
 
-/// A check without a port to ask.
-pub(super) struct NeedsPort {
-    kind: &'static str,
-    why: &'static str,
+/// A check that has nobody to ask.
+pub(super) struct Unaskable {
+    key: &'static str,
+    message: String,
+    advice: &'static str,
 }
 
 /// `[defaults.health]`: without it, servers are checked only where their service says so.
 pub(super) fn defaults(root: &Section<'_>) -> Setting {
     let second = Duration::from_secs(1);
-    let template = Template { kind: CheckKind::Tcp, port: None, interval: second, timeout: second, rise: 2, fall: 2 };
+    let template =
+        Template { kind: CheckKind::Tcp, port: None, via: None, interval: second, timeout: second, rise: 2, fall: 2 };
     let off = Setting { on: false, template };
     root.table("defaults", |section| setting(section, &off)).unwrap_or(off)
 }
@@ -63,6 +67,7 @@ fn template(section: &Section<'_>, outer: &Template) -> Template {
     Template {
         kind: kind(section, &outer.kind),
         port: section.number("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()).or(outer.port),
+        via: section.get("via").and_then(|item| item.choice(&VIAS)).or(outer.via),
         interval: duration(section, "interval", INTERVAL).unwrap_or(outer.interval),
         timeout: duration(section, "timeout", TIMEOUT).unwrap_or(outer.timeout),
         rise: limit("rise").unwrap_or(outer.rise),
@@ -104,17 +109,29 @@ pub(super) fn duration(section: &Section<'_>, key: &'static str, range: RangeInc
 
 impl Setting {
     /// The check of one server, or none where servers are not checked.
-    pub(super) fn check(&self, target: &Target) -> Result<Option<Check>, NeedsPort> {
+    pub(super) fn check(&self, target: &Target) -> Result<Option<Check>, Unaskable> {
         if !self.on {
             return Ok(None);
         }
-        let Template { kind, port, interval, timeout, rise, fall } = self.template.clone();
+        let Template { kind, port, via, interval, timeout, rise, fall } = self.template.clone();
         let port = match port {
             Some(port) => port,
-            None => default_port(target).map_err(|why| NeedsPort { kind: kind.name(), why })?,
+            None => default_port(target).map_err(|why| Unaskable::without_port(kind.name(), why))?,
         };
-        let endpoint = SocketAddr::new(target.address, port);
-        Ok(Some(Check { kind, endpoint, interval, timeout, rise, fall }))
+        let (via, address) = whom(target, via)?;
+        let endpoint = SocketAddr::new(address, port);
+        Ok(Some(Check { kind, endpoint, via, interval, timeout, rise, fall }))
+    }
+}
+
+/// Whose address is asked for. A service of a VIP and a port is asked as its clients ask; the port of a service of all
+/// ports says nothing of what listens there on the VIP, and a mark names no VIP.
+fn whom(target: &Target, via: Option<Via>) -> Result<(Via, IpAddr), Unaskable> {
+    match (target.id, via) {
+        (ServiceId::Address { vip, .. }, Some(Via::Vip)) => Ok((Via::Vip, vip)),
+        (ServiceId::Address { vip, port: 1.., .. }, None) => Ok((Via::Vip, vip)),
+        (ServiceId::Mark { .. }, Some(Via::Vip)) => Err(Unaskable::without_vip()),
+        (_, Some(Via::Address) | None) => Ok((Via::Address, target.address)),
     }
 }
 
@@ -127,9 +144,18 @@ fn default_port(target: &Target) -> Result<u16, &'static str> {
     }
 }
 
-impl NeedsPort {
+impl Unaskable {
+    fn without_port(kind: &str, why: &str) -> Self {
+        let message = format!("a {kind} check needs one here: {why}");
+        Self { key: "health.port", message, advice: "add health.port, or health = false" }
+    }
+
+    fn without_vip() -> Self {
+        let message = "\"vip\" asks for a service's VIP, and a mark has none".to_owned();
+        Self { key: "health.via", message, advice: "add health.via = \"address\"" }
+    }
+
     pub(super) fn refuse(&self, section: &Section<'_>) {
-        let message = format!("a {} check needs one here: {}", self.kind, self.why);
-        section.refuse_key("health.port", &message, "add health.port, or health = false");
+        section.refuse_key(self.key, &self.message, self.advice);
     }
 }

@@ -64,10 +64,10 @@ impl Servers {
                 let target = Target { id, address: server.address, port: server.port };
                 match health.check(&target) {
                     Ok(check) => self.checks.extend(check.map(|check| (target, check))),
-                    Err(needs_port) if own => needs_port.refuse(section),
-                    Err(needs_port) if !unasked => {
+                    Err(unaskable) if own => unaskable.refuse(section),
+                    Err(unaskable) if !unasked => {
                         unasked = true;
-                        needs_port.refuse(service);
+                        unaskable.refuse(service);
                     }
                     Err(_told) => {}
                 }

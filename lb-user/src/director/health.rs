@@ -8,13 +8,13 @@ use crate::api;
 use crate::director::Director;
 use crate::director::notify::Notice;
 use crate::director::policies::Verdict;
-use crate::health::{Check, Report, Target};
+use crate::health::{Check, Target, Via};
 use crate::model::ServiceId;
 use crate::model::policy::Subject;
 use crate::tables::RealId;
 
 impl Director {
-    /// A health check changed its mind about a server.
+    /// A health check said something new of a server.
     pub fn set_health(&mut self, target: &Target, healthy: bool, detail: String) {
         self.set_health_many([(*target, healthy, detail)]);
     }
@@ -31,6 +31,15 @@ impl Director {
         for (id, cause) in touched {
             self.carry(&id, &cause);
         }
+    }
+
+    /// VIPs cannot be asked for: real servers are asked at their own addresses, and the operator is told.
+    pub fn ask_addresses(&mut self, why: &str) {
+        self.warn(format!(
+            "health checks cannot ask for VIPs, so they ask real servers at their own addresses, and do not notice a missing VIP: {why}"
+        ));
+        let checks = &mut self.policies.checks;
+        checks.iter_mut().for_each(|(target, check)| *check = check.clone().at_address(target));
     }
 
     /// Takes a verdict down; gives the cause in words, if it is another one than before.
@@ -51,13 +60,6 @@ impl Director {
         Some(cause)
     }
 
-    /// Takes over what the last probes said: the reason may be another one by now.
-    pub fn set_reports(&mut self, report: impl Fn(&Target) -> Option<Report>) {
-        let reports = self.policies.checks.keys().filter_map(|target| Some((*target, report(target)?)));
-        let verdicts: Vec<_> = reports.map(|(target, report)| (target, report.healthy, report.detail)).collect();
-        self.set_health_many(verdicts);
-    }
-
     /// The checks of the servers that there are.
     pub(super) fn checks(&self) -> Vec<(Target, Check)> {
         let exists = |target: &Target| self.model.server(&target.id, target.address, target.port).is_some();
@@ -72,6 +74,12 @@ impl Director {
     /// The servers that are out of service, when their checks begin, until they answer.
     pub fn start_down(&self) -> HashSet<Target> {
         self.policies.checks.keys().filter(|target| self.policies.starts_down(target)).copied().collect()
+    }
+
+    /// Whose address the check of a server asks for.
+    pub(super) fn asked(&self, id: &RealId) -> Option<Via> {
+        let &(id, address, port) = id;
+        self.policies.checks.get(&Target { id, address, port }).map(|check| check.via)
     }
 
     /// For lists and the status.

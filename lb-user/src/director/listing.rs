@@ -89,6 +89,7 @@ impl Director {
             health: self.health(&real_id),
             role,
             effective_weight: self.tables.weight(id, &(server.address, server.port)),
+            asked: self.asked(&real_id),
             neighbour: self.paths.get(&server.address).map_or_else(unknown, NeighbourState::from),
         }
     }

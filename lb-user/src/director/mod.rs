@@ -92,7 +92,7 @@ impl Director {
     }
 
     /// Tells the operator, once.
-    fn warn(&mut self, warning: String) {
+    pub fn warn(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
@@ -247,6 +247,11 @@ impl Director {
     /// Who is told of transitions from now on.
     pub fn set_notifier(&mut self, notifier: Notifier) {
         self.policies.notifier = notifier;
+    }
+
+    /// How servers are reached, as far as that is known.
+    pub fn paths(&self) -> impl Iterator<Item = (IpAddr, &neighbours::Path)> {
+        self.paths.iter().map(|(address, path)| (*address, path))
     }
 
     /// Who is told of the transitions of services that say nothing else.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode, Uri};
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::ServiceId;
 
 /// A real server of a service, as the model knows it.
@@ -29,6 +31,8 @@ pub struct Check {
     pub kind: CheckKind,
     /// Whom it is asked.
     pub endpoint: SocketAddr,
+    /// Whose address that is.
+    pub via: Via,
     /// From the start of one probe to the start of the next; longer where a probe takes longer.
     pub interval: Duration,
     /// The whole time a probe has, from connecting to the answer.
@@ -37,6 +41,37 @@ pub struct Check {
     pub rise: u32,
     /// Bad answers in a row that take it out.
     pub fall: u32,
+}
+
+impl Check {
+    /// The same check of the real server's own address, if it asks for the VIP.
+    pub fn at_address(mut self, target: &Target) -> Self {
+        if self.via == Via::Vip {
+            self.endpoint.set_ip(target.address);
+            self.via = Via::Address;
+        }
+        self
+    }
+}
+
+/// Whose address a check asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// The VIP, at the MAC address of the real server: as clients' packets are forwarded to it.
+    Vip,
+    /// The real server's own, as the director's routes say.
+    Address,
+}
+
+impl Via {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vip => "vip",
+            Self::Address => "address",
+        }
+    }
 }
 
 /// What a probe asks.

@@ -9,11 +9,12 @@ use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::check::{Check, Target};
+use super::check::{Check, Target, Via};
 use super::probe::{self, Answer};
 use super::sockets::Sockets;
-use super::state::{Outcome, State, Transition};
+use super::state::{Outcome, State};
 use crate::api::Health;
+use crate::leg::Door;
 
 /// A real server's health has changed.
 ///
@@ -50,14 +51,19 @@ impl From<Report> for Health {
 #[derive(Debug)]
 pub struct Checker {
     events: Sender<HealthEvent>,
+    door: Option<Arc<Door>>,
     watches: HashMap<Target, Watch>,
     start_down: HashSet<Target>,
+    news: News,
 }
+
+/// The targets with something new to say.
+type News = Arc<Mutex<Vec<Target>>>;
 
 impl Checker {
     /// Nothing is checked yet; transitions will go to `events`.
     pub fn new(events: Sender<HealthEvent>) -> Self {
-        Self { events, watches: HashMap::new(), start_down: HashSet::new() }
+        Self { events, door: None, watches: HashMap::new(), start_down: HashSet::new(), news: News::default() }
     }
 
     /// Targets that are out of service, when their checks start, until they answer.
@@ -65,26 +71,53 @@ impl Checker {
         self.start_down = targets;
     }
 
+    /// VIPs can be asked for from now on; until then such a check asks for the real server's own address.
+    pub fn set_door(&mut self, door: Arc<Door>) {
+        self.door = Some(door);
+    }
+
     /// Checks exactly these targets from now on: what is unchanged goes on undisturbed, what is gone stops, what is new
     /// starts. A target whose check has changed keeps its health. Call it within a tokio runtime.
     pub fn set(&mut self, targets: Vec<(Target, Check)>) {
         let mut before = std::mem::take(&mut self.watches);
         for (target, check) in targets {
+            let check = if self.door.is_none() { check.at_address(&target) } else { check };
             let watch = match before.remove(&target) {
                 Some(watch) if watch.check == check => watch,
-                Some(watch) => Watch::start(target, check, watch.report(), self.events.clone()),
+                Some(watch) => self.start(target, check, watch.report()),
                 None => {
                     let report = Report { healthy: !self.start_down.contains(&target), ..Report::unasked() };
-                    Watch::start(target, check, report, self.events.clone())
+                    self.start(target, check, report)
                 }
             };
             self.watches.insert(target, watch);
         }
     }
 
+    fn start(&self, target: Target, check: Check, report: Report) -> Watch {
+        let sockets = match (&self.door, check.via) {
+            (Some(door), Via::Vip) => Sockets::through(Arc::clone(door), target.address),
+            (None, Via::Vip) | (_, Via::Address) => Sockets::host(),
+        };
+        let state = State::new(check.rise, check.fall).resume(report.healthy);
+        let report = Arc::new(Mutex::new(report));
+        lock(&self.news).push(target);
+        let teller =
+            Teller { target, report: Arc::clone(&report), news: Arc::clone(&self.news), events: self.events.clone() };
+        let task = tokio::spawn(watch(check.clone(), sockets, state, teller));
+        Watch { check, report, task }
+    }
+
     /// What the last probe of a target said, if it is checked.
     pub fn report(&self, target: &Target) -> Option<Report> {
         self.watches.get(target).map(Watch::report)
+    }
+
+    /// The targets that are new, and those whose last probe said something else than the one before, since the last call.
+    /// A transition is an event, and not among these.
+    pub fn take_news(&self) -> Vec<(Target, Report)> {
+        let targets = std::mem::take(&mut *lock(&self.news));
+        targets.into_iter().filter_map(|target| Some((target, self.report(&target)?))).collect()
     }
 }
 
@@ -103,13 +136,6 @@ struct Watch {
 }
 
 impl Watch {
-    fn start(target: Target, check: Check, report: Report, events: Sender<HealthEvent>) -> Self {
-        let state = State::new(check.rise, check.fall).resume(report.healthy);
-        let report = Arc::new(Mutex::new(report));
-        let task = tokio::spawn(watch(target, check.clone(), state, Arc::clone(&report), events));
-        Self { check, report, task }
-    }
-
     fn report(&self) -> Report {
         lock(&self.report).clone()
     }
@@ -121,16 +147,39 @@ impl Drop for Watch {
     }
 }
 
-async fn watch(
+/// Where a running check tells what it found.
+struct Teller {
     target: Target,
-    check: Check,
-    mut state: State,
     report: Arc<Mutex<Report>>,
+    news: News,
     events: Sender<HealthEvent>,
-) {
-    let mut ticks = interval_at(Instant::now() + jitter(&target, check.interval), check.interval);
+}
+
+impl Teller {
+    /// There is no transition.
+    fn tell(&self, now: Report) {
+        let mut report = lock(&self.report);
+        if *report != now {
+            *report = now;
+            lock(&self.news).push(self.target);
+        }
+    }
+
+    /// There is one; says whether anybody listens.
+    async fn transition(&self, now: Report, after: Duration) -> bool {
+        // Where the check is stopped while it waits for room, its successor takes over the health that the daemon knows
+        // of.
+        let Ok(room) = self.events.reserve().await else { return false };
+        *lock(&self.report) = now.clone();
+        let Report { healthy, detail } = now;
+        room.send(HealthEvent { target: self.target, healthy, detail, after });
+        true
+    }
+}
+
+async fn watch(check: Check, sockets: Sockets, mut state: State, teller: Teller) {
+    let mut ticks = interval_at(Instant::now() + jitter(&teller.target, check.interval), check.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let sockets = Sockets::host();
     let mut first_against = Instant::now();
     loop {
         ticks.tick().await;
@@ -139,27 +188,24 @@ async fn watch(
         }
         let (transition, detail) = match probe::ask(&check, &sockets).await {
             Answer::Good(detail) => (state.observe(Outcome::Good), detail),
-            Answer::Bad(detail) => (state.observe(Outcome::Bad), detail),
+            Answer::Bad(detail) => (state.observe(Outcome::Bad), with_hint(&check, &sockets, detail)),
             Answer::Unknown(detail) => (None, detail),
         };
         let now = Report { healthy: state.is_up(), detail };
-        let Some(transition) = transition else {
-            *lock(&report) = now;
-            continue;
-        };
-        let event = HealthEvent {
-            target,
-            healthy: transition == Transition::Up,
-            detail: now.detail.clone(),
-            after: first_against.elapsed(),
-        };
-        // Where this is stopped while it waits for room, its successor takes over the health that the daemon knows of.
-        let Ok(room) = events.reserve().await else {
-            return;
-        };
-        *lock(&report) = now;
-        room.send(event);
+        match transition {
+            None => teller.tell(now),
+            Some(_) if teller.transition(now, first_against.elapsed()).await => {}
+            Some(_) => return,
+        }
     }
+}
+
+/// A real server without the VIP is silent about it: what it would forward goes no further.
+fn with_hint(check: &Check, sockets: &Sockets, detail: String) -> String {
+    if check.via == Via::Vip && sockets.met_silence() {
+        return format!("{detail}; is {} on its lo?", check.endpoint.ip());
+    }
+    detail
 }
 
 /// A target's place in the interval: spread over it, and the same at every start.
@@ -169,9 +215,10 @@ fn jitter(target: &Target, interval: Duration) -> Duration {
     interval.mul_f64(hasher.finish() as f64 / u64::MAX as f64)
 }
 
-/// A report is replaced as a whole, so a panic elsewhere cannot have left half of one.
-fn lock(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
-    report.lock().unwrap_or_else(PoisonError::into_inner)
+/// A report is replaced as a whole, and the list of news grows by whole targets, so a panic elsewhere cannot have left
+/// half of one.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

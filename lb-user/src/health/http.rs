@@ -85,7 +85,7 @@ mod tests {
     use tokio::net::TcpListener;
     use tokio::task::JoinHandle;
 
-    use super::super::check::{Check, CheckKind};
+    use super::super::check::{Check, CheckKind, Via};
     use super::super::sockets::Sockets;
     use super::*;
 
@@ -108,7 +108,7 @@ mod tests {
     fn check(endpoint: SocketAddr, request: HttpCheck) -> Check {
         let second = Duration::from_secs(1);
         let kind = CheckKind::Http(request);
-        Check { kind, endpoint, interval: second, timeout: second, rise: 1, fall: 1 }
+        Check { kind, endpoint, via: Via::Address, interval: second, timeout: second, rise: 1, fall: 1 }
     }
 
     #[tokio::test]

@@ -8,7 +8,8 @@ use tokio::time::timeout;
 
 use super::check::{Check, CheckKind};
 use super::http;
-use super::sockets::Sockets;
+use super::sockets::{self, Sockets};
+use crate::leg::NoSocket;
 
 /// What came of a probe, in words that an operator understands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,10 @@ pub(super) async fn ask(check: &Check, sockets: &Sockets) -> Answer {
             Err(error) => return failure(&error),
         };
         match &check.kind {
-            CheckKind::Tcp => Answer::Good("connected".to_owned()),
+            CheckKind::Tcp => match sockets::reset(stream) {
+                Ok(()) => Answer::Good("connected".to_owned()),
+                Err(error) => failure(&error),
+            },
             CheckKind::Http(request) => http::ask(stream, check.endpoint, request).await,
         }
     };
@@ -44,6 +48,11 @@ async fn within(limit: Duration, asked: impl Future<Output = Answer>) -> Answer 
 
 /// What a failed system call says.
 pub(super) fn failure(error: &io::Error) -> Answer {
+    match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(NoSocket::Unaskable(why)) => return Answer::Unknown(format!("the director cannot ask: {why}")),
+        Some(NoSocket::Lost(why)) => return Answer::Bad(why.clone()),
+        None => {}
+    }
     let says_nothing_of_the_server = match error.raw_os_error() {
         Some(code) => [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL].contains(&code),
         None => false,
@@ -67,10 +76,11 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::health::Via;
 
     fn tcp(endpoint: std::net::SocketAddr) -> Check {
         let second = Duration::from_secs(1);
-        Check { kind: CheckKind::Tcp, endpoint, interval: second, timeout: second, rise: 1, fall: 1 }
+        Check { kind: CheckKind::Tcp, endpoint, via: Via::Address, interval: second, timeout: second, rise: 1, fall: 1 }
     }
 
     #[tokio::test]

@@ -1,29 +1,44 @@
 //! Where the sockets of probes come from.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream};
+
+use crate::leg::Door;
 
 /// A source of sockets. All that a probe sends goes through one that was made here.
 #[derive(Clone, Debug, Default)]
-pub struct Sockets(());
+pub struct Sockets {
+    leg: Option<(Arc<Door>, IpAddr)>,
+    /// Whether the last TCP connection was asked for, and nobody has said anything.
+    unheard: Arc<AtomicBool>,
+}
 
 impl Sockets {
     /// Sockets of the director's own network namespace: packets go where its routes say.
     pub fn host() -> Self {
-        Self(())
+        Self::default()
+    }
+
+    /// Sockets whose packets go to a real server, whatever address they carry.
+    pub fn through(door: Arc<Door>, server: IpAddr) -> Self {
+        Self { leg: Some((door, server)), ..Self::default() }
     }
 
     /// A socket that does not block.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The kernel's; with a leg also [`crate::leg::NoSocket`].
     pub fn socket(&self, to: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
-        let socket = Socket::new(Domain::for_address(to), kind, Some(protocol))?;
-        socket.set_nonblocking(true)?;
-        Ok(socket)
+        match &self.leg {
+            Some((door, server)) => door.socket(*server, to, kind, protocol),
+            None => Socket::new(Domain::for_address(to), kind.nonblocking(), Some(protocol)),
+        }
     }
 
     /// A TCP connection.
@@ -32,6 +47,22 @@ impl Sockets {
     /// What `connect` says.
     pub async fn tcp(&self, to: SocketAddr) -> io::Result<TcpStream> {
         let socket = self.socket(to, Type::STREAM, Protocol::TCP)?;
-        TcpSocket::from_std_stream(socket.into()).connect(to).await
+        self.unheard.store(true, Ordering::Relaxed);
+        let connected = TcpSocket::from_std_stream(socket.into()).connect(to).await;
+        self.unheard.store(false, Ordering::Relaxed);
+        connected
     }
+
+    /// Whether the last [`Self::tcp`] was given up on, because nobody said anything.
+    pub fn met_silence(&self) -> bool {
+        self.unheard.load(Ordering::Relaxed)
+    }
+}
+
+/// Ends a connection by a reset: no packet is waited for, and neither end remembers it (no TIME_WAIT).
+///
+/// # Errors
+/// The kernel's; it has none for an open connection.
+pub fn reset(stream: TcpStream) -> io::Result<()> {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO))
 }

@@ -32,6 +32,8 @@ pub enum Path {
         source_mac: [u8; 6],
         /// Largest IP packet in bytes that the egress interface sends.
         mtu: u32,
+        /// The director's own address that the kernel would send from, where it has one.
+        source: Option<IpAddr>,
     },
     /// The address is the director's own.
     Local,
@@ -72,13 +74,13 @@ pub(super) fn decide(route: &Route, link: Option<&Link>, resolution: Resolution)
         (Route::Local, _) => return Path::Local,
         (Route::None(_), Some(link)) if link.state != LinkState::Up => Err(not_up(link)),
         (Route::None(reason), _) => Err(reason.clone()),
-        (Route::Via(hop), None) => Err(format!("interface {} is not there", hop.ifindex)),
-        (Route::Via(hop), Some(link)) => frame(hop, link, resolution),
+        (Route::Via(hop, _), None) => Err(format!("interface {} is not there", hop.ifindex)),
+        (Route::Via(hop, source), Some(link)) => frame(hop, link, resolution, *source),
     };
     found.unwrap_or_else(|reason| Path::Unresolved { reason })
 }
 
-fn frame(hop: &Hop, link: &Link, resolution: Resolution) -> Result<Path, String> {
+fn frame(hop: &Hop, link: &Link, resolution: Resolution, source: Option<IpAddr>) -> Result<Path, String> {
     let name = &link.name;
     if link.state != LinkState::Up {
         return Err(not_up(link));
@@ -92,6 +94,7 @@ fn frame(hop: &Hop, link: &Link, resolution: Resolution) -> Result<Path, String>
         destination_mac: destination_mac(hop, link, resolution)?,
         source_mac,
         mtu: link.mtu,
+        source,
     })
 }
 
@@ -135,7 +138,7 @@ mod tests {
     }
 
     fn via(next_hop: &str) -> Route {
-        Route::Via(Hop { ifindex: 3, address: next_hop.parse().expect("an address") })
+        Route::Via(Hop { ifindex: 3, address: next_hop.parse().expect("an address") }, None)
     }
 
     fn known(mac: [u8; 6], trust: Trust) -> Resolution {
@@ -149,6 +152,7 @@ mod tests {
             destination_mac: SERVER_MAC,
             source_mac: OWN_MAC,
             mtu: 1500,
+            source: None,
         }
     }
 

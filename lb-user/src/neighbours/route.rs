@@ -19,13 +19,21 @@ pub(super) struct Hop {
 pub(super) enum Route {
     /// It is the director's own.
     Local,
-    /// Through this neighbour.
-    Via(Hop),
+    /// Through this neighbour, and with this address of the director's where it speaks first.
+    Via(Hop, Option<IpAddr>),
     /// There is none, and why.
     None(String),
 }
 
 impl Route {
+    /// The neighbour that it leads to.
+    pub(super) fn hop(&self) -> Option<Hop> {
+        match self {
+            Self::Via(hop, _) => Some(*hop),
+            Self::Local | Self::None(_) => None,
+        }
+    }
+
     /// From the route that the kernel chose for `address`.
     pub(super) fn from_message(address: IpAddr, message: &RouteMessage) -> Self {
         let kind = message.header.kind;
@@ -36,7 +44,7 @@ impl Route {
             return Self::None(format!("the route to {address} is no unicast route"));
         }
         let mut next_hop = address;
-        let mut egress = None;
+        let (mut egress, mut source) = (None, None);
         for attribute in &message.attributes {
             if let RouteAttribute::Oif(ifindex) = attribute {
                 egress = Some(*ifindex);
@@ -46,10 +54,14 @@ impl Route {
             | RouteAttribute::Via(RouteVia::Inet6(gateway)) = attribute
             {
                 next_hop = IpAddr::V6(*gateway);
+            } else if let RouteAttribute::PrefSource(RouteAddress::Inet(own)) = attribute {
+                source = Some(IpAddr::V4(*own));
+            } else if let RouteAttribute::PrefSource(RouteAddress::Inet6(own)) = attribute {
+                source = Some(IpAddr::V6(*own));
             }
         }
         match egress {
-            Some(ifindex) => Self::Via(Hop { ifindex, address: next_hop }),
+            Some(ifindex) => Self::Via(Hop { ifindex, address: next_hop }, source),
             None => Self::None(format!("the route to {address} names no interface")),
         }
     }
@@ -85,12 +97,21 @@ mod tests {
     }
 
     fn via(next_hop: &str) -> Route {
-        Route::Via(Hop { ifindex: 7, address: address(next_hop) })
+        Route::Via(Hop { ifindex: 7, address: address(next_hop) }, None)
     }
 
     #[test]
     fn on_link_the_next_hop_is_the_server() {
         assert_eq!(route(RouteType::Unicast, vec![RouteAttribute::Oif(7)]), via(SERVER));
+    }
+
+    #[test]
+    fn the_kernel_names_the_address_that_it_would_speak_from() {
+        let own = RouteAttribute::PrefSource(RouteAddress::from(address("10.1.0.1")));
+        let Route::Via(_, source) = route(RouteType::Unicast, vec![RouteAttribute::Oif(7), own]) else {
+            panic!("a route");
+        };
+        assert_eq!(source, Some(address("10.1.0.1")));
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Table {
     pub(super) fn retain(&mut self, addresses: &BTreeSet<IpAddr>) {
         let gone: Vec<IpAddr> = self.targets.keys().filter(|address| !addresses.contains(address)).copied().collect();
         for address in gone {
-            if let Some(Target { route: Route::Via(hop), .. }) = self.targets.remove(&address) {
+            if let Some(Target { route: Route::Via(hop, _), .. }) = self.targets.remove(&address) {
                 self.leave(hop, address);
             }
         }
@@ -64,16 +64,17 @@ impl Table {
     /// The route to an address is this; it is watched from now on.
     pub(super) fn route(&mut self, address: IpAddr, route: Route) {
         let old = self.targets.remove(&address);
-        let (mut last_egress, path, old_route) = match old {
-            Some(target) => (target.last_egress, target.path, Some(target.route)),
+        let (mut last_egress, path, old_hop) = match old {
+            Some(target) => (target.last_egress, target.path, target.route.hop()),
             None => (None, None, None),
         };
-        if old_route.as_ref() != Some(&route) {
-            if let Route::Via(hop) = route {
+        let hop = route.hop();
+        if old_hop != hop {
+            if let Some(hop) = hop {
                 last_egress = Some(hop.ifindex);
                 self.join(hop, address);
             }
-            if let Some(Route::Via(hop)) = old_route {
+            if let Some(hop) = old_hop {
                 self.leave(hop, address);
             }
         }
@@ -249,7 +250,7 @@ impl Table {
         };
         let link = target.last_egress.and_then(|index| self.links.get(&index));
         let resolution = match &target.route {
-            Route::Via(hop) => self.hops.get(hop).map_or(Resolution::Resolving, |neighbour| neighbour.resolution),
+            Route::Via(hop, _) => self.hops.get(hop).map_or(Resolution::Resolving, |neighbour| neighbour.resolution),
             Route::Local | Route::None(_) => Resolution::Resolving,
         };
         let path = decide(&target.route, link, resolution);

@@ -27,15 +27,16 @@ fn a_server_that_nobody_ever_talked_to_is_resolved_in_both_families() {
             watcher.reaches(address, "eth0", server.mac("eth0")).await;
         }
         let eth0 = &watcher.links["eth0"];
-        let expected = Path::Reachable {
+        let expected = |source| Path::Reachable {
             ifindex: eth0.index,
             interface: "eth0".into(),
             destination_mac: server.mac("eth0"),
             source_mac: eth0.mac.expect("Ethernet"),
             mtu: 1400,
+            source: Some(ip(source)),
         };
-        assert_eq!(watcher.paths[&ip("10.0.0.9")], expected);
-        assert_eq!(watcher.paths[&ip("fd00::9")], expected);
+        assert_eq!(watcher.paths[&ip("10.0.0.9")], expected("10.0.0.1"));
+        assert_eq!(watcher.paths[&ip("fd00::9")], expected("fd00::1"));
     });
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::health::CheckKind;
+use crate::health::{CheckKind, Via};
 use crate::model::{Family, Netmask, Persistence, Protocol, RealServer, SchedulerKind, ServiceId};
 
 use super::*;
@@ -160,14 +160,14 @@ fn a_health_table_says_what_differs_from_the_one_around_it() {
         "#,
     );
     let plain = check(&config, 0, "192.0.2.10").expect("a check");
-    assert_eq!(plain.endpoint.to_string(), "192.0.2.10:80");
+    assert_eq!((plain.via, plain.endpoint.to_string().as_str()), (Via::Vip, "192.0.2.1:80"));
     assert_eq!((plain.interval, plain.timeout), (Duration::from_secs(5), Duration::from_secs(1)));
     assert_eq!((plain.rise, plain.fall), (2, 7));
     let CheckKind::Http(request) = &plain.kind else { panic!("an http check") };
     assert_eq!(request.path, "/health");
 
     let other = check(&config, 0, "192.0.2.11").expect("a check");
-    assert_eq!(other.endpoint.to_string(), "192.0.2.11:8080");
+    assert_eq!(other.endpoint.to_string(), "192.0.2.1:8080");
     let CheckKind::Http(request) = &other.kind else { panic!("an http check") };
     assert_eq!(
         (request.path.path(), request.host.as_ref().map(|host| host.as_bytes())),
@@ -179,6 +179,42 @@ fn a_health_table_says_what_differs_from_the_one_around_it() {
     assert_eq!(check(&config, 1, "192.0.2.10"), None);
     let on_again = check(&config, 1, "192.0.2.11").expect("a check");
     assert_eq!((on_again.kind.name(), on_again.fall), ("http", 2));
+}
+
+#[test]
+fn a_service_with_a_port_is_asked_at_its_vip_unless_it_is_told_otherwise() {
+    let config = valid(
+        r#"
+        [defaults]
+        health = { port = 8080 }
+        [[service]]
+        tcp = "192.0.2.1:80"
+        real_server = [{ address = "192.0.2.10" }, { address = "192.0.2.11", health = { via = "address" } }]
+        [[service]]
+        tcp = "192.0.2.1:0"
+        persistent = true
+        real_server = [{ address = "192.0.2.10" }, { address = "192.0.2.11", health = { via = "vip" } }]
+        [[service]]
+        mark = 1
+        real_server = [{ address = "192.0.2.10" }]
+        [[service]]
+        udp = "[2001:db8::1]:53"
+        health.via = "address"
+        real_server = [{ address = "2001:db8::10" }, { address = "2001:db8::11", health = { via = "vip" } }]
+        "#,
+    );
+    for (service, address, expected) in [
+        (0, "192.0.2.10", (Via::Vip, "192.0.2.1:8080")),
+        (0, "192.0.2.11", (Via::Address, "192.0.2.11:8080")),
+        (1, "192.0.2.10", (Via::Address, "192.0.2.10:8080")),
+        (1, "192.0.2.11", (Via::Vip, "192.0.2.1:8080")),
+        (2, "192.0.2.10", (Via::Address, "192.0.2.10:8080")),
+        (3, "2001:db8::10", (Via::Address, "[2001:db8::10]:8080")),
+        (3, "2001:db8::11", (Via::Vip, "[2001:db8::1]:8080")),
+    ] {
+        let check = check(&config, service, address).expect("a check");
+        assert_eq!((check.via, check.endpoint.to_string().as_str()), expected, "{service} {address}");
+    }
 }
 
 #[test]

@@ -174,6 +174,14 @@ fn a_check_needs_a_port_where_the_servers_have_none() {
 }
 
 #[test]
+fn a_mark_has_no_vip_to_ask_for() {
+    let text =
+        "[[service]]\nmark = 8\nhealth = { port = 80, via = \"vip\" }\nreal_server = [{ address = \"192.0.2.10\" }]";
+    let expected = r#"1: service.health.via: "vip" asks for a service's VIP, and a mark has none"#;
+    assert_eq!(problems(text), [expected]);
+}
+
+#[test]
 fn a_file_that_does_not_fit_its_sizes_is_refused() {
     let text = r#"sizes = { services = 1, real_servers = 1 }
 [[service]]

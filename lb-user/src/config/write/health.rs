@@ -43,7 +43,7 @@ pub(super) enum ServerHealth {
 
 impl HealthTable {
     pub(super) fn of(check: &Check) -> Self {
-        let Check { kind, endpoint, interval, timeout, rise, fall } = check;
+        let Check { kind, endpoint, interval, timeout, rise, fall, via: _ } = check;
         let request = match kind {
             CheckKind::Tcp => None,
             CheckKind::Http(request) => Some(Request::of(request)),

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{Receiver, channel};
 
-use crate::health::CheckKind;
+use crate::health::{CheckKind, Via};
 use crate::model::{Protocol, ServiceId};
 
 use super::*;
@@ -17,6 +17,7 @@ fn check(endpoint: SocketAddr) -> Check {
     Check {
         kind: CheckKind::Tcp,
         endpoint,
+        via: Via::Address,
         interval: Duration::from_millis(20),
         timeout: Duration::from_secs(1),
         rise: 2,
@@ -56,6 +57,48 @@ async fn a_server_leaves_when_its_port_closes_and_comes_back() {
     let up = next(&mut events).await;
     assert_eq!((up.target, up.healthy, up.detail.as_str()), (target(10), true, "connected"));
     assert_eq!(checker.report(&target(10)).map(|report| report.healthy), Some(true));
+}
+
+#[tokio::test]
+async fn news_is_what_a_probe_says_for_the_first_time() {
+    let (server, address) = listener(7).await;
+    let (sender, _events) = channel(1);
+    let mut checker = Checker::new(sender);
+    checker.set(vec![(target(10), check(address))]);
+    assert_eq!(checker.take_news(), [(target(10), Report::unasked())]);
+    assert_eq!(checker.take_news(), []);
+    let news = loop {
+        let news = checker.take_news();
+        if !news.is_empty() {
+            break news;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(news, [(target(10), Report { healthy: true, detail: "connected".to_owned() })]);
+    // The same answer again is no news, however often it is given.
+    for _ in 0..3 {
+        listener_is_asked(&server).await;
+    }
+    assert_eq!(checker.take_news(), []);
+}
+
+#[tokio::test]
+async fn a_check_asks_the_server_itself_where_vips_cannot_be_asked_for() {
+    let (server, address) = listener(8).await;
+    let (sender, _events) = channel(1);
+    let mut checker = Checker::new(sender);
+    let target = Target { address: address.ip(), ..target(10) };
+    let vip =
+        Check { via: Via::Vip, endpoint: SocketAddr::new([192, 0, 2, 1].into(), address.port()), ..check(address) };
+    let elsewhere = Check { via: Via::Address, ..vip.clone() };
+    assert_eq!(elsewhere.clone().at_address(&target), elsewhere, "an address of its own is kept");
+    checker.set(vec![(target, vip)]);
+    listener_is_asked(&server).await;
+}
+
+async fn listener_is_asked(server: &TcpListener) {
+    let asked = tokio::time::timeout(Duration::from_secs(10), server.accept()).await;
+    asked.expect("a probe in time").expect("a probe");
 }
 
 #[tokio::test]

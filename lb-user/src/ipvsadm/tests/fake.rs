@@ -134,6 +134,7 @@ fn uncounted(server: &RealServer) -> ServerEntry {
         health: Health::Unchecked,
         role: Role::Serves,
         effective_weight: Some(server.weight),
+        asked: None,
         neighbour: NeighbourState::Local,
     }
 }

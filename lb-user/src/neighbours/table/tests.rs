@@ -61,13 +61,13 @@ fn mac(mac: [u8; 6]) -> String {
 #[test]
 fn a_new_address_is_reported_and_asked_for_once() {
     let mut table = table();
-    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9")));
+    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9"), None));
     assert_eq!(reported(&mut table), [news("10.0.0.9", "resolving")]);
     assert_eq!(asked(&mut table), [hop("10.0.0.9")]);
 
     table.neighbour(hop("10.0.0.9"), entry(SERVER_MAC, Trust::Confirmed));
     assert_eq!(reported(&mut table), [news("10.0.0.9", mac(SERVER_MAC))]);
-    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9")));
+    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9"), None));
     assert_eq!((reported(&mut table), asked(&mut table)), (vec![], vec![]));
 }
 
@@ -75,7 +75,7 @@ fn a_new_address_is_reported_and_asked_for_once() {
 fn an_entry_that_the_kernel_has_already_needs_no_question() {
     let mut table = table();
     table.neighbour(hop("10.0.0.9"), entry(SERVER_MAC, Trust::Confirmed));
-    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9")));
+    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9"), None));
     assert_eq!(reported(&mut table), [news("10.0.0.9", mac(SERVER_MAC))]);
     assert_eq!(asked(&mut table), []);
 }
@@ -84,7 +84,7 @@ fn an_entry_that_the_kernel_has_already_needs_no_question() {
 fn everything_behind_a_gateway_follows_its_mac() {
     let mut table = table();
     for server in ["10.1.0.8", "10.1.0.9"] {
-        table.route(address(server), Route::Via(hop("10.0.0.254")));
+        table.route(address(server), Route::Via(hop("10.0.0.254"), None));
     }
     table.neighbour(hop("10.0.0.254"), entry(SERVER_MAC, Trust::Confirmed));
     reported(&mut table);
@@ -97,7 +97,7 @@ fn everything_behind_a_gateway_follows_its_mac() {
 fn a_server_that_falls_silent_is_asked_for_at_once_and_then_at_every_retry() {
     let mut table = table();
     table.neighbour(hop("10.0.0.9"), entry(SERVER_MAC, Trust::Confirmed));
-    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9")));
+    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9"), None));
     reported(&mut table);
     table.neighbour(hop("10.0.0.9"), Some(Entry::Failed));
     assert_eq!(reported(&mut table), [news("10.0.0.9", "no answer to ARP for 10.0.0.9 on eth0")]);
@@ -114,7 +114,7 @@ fn a_full_table_keeps_a_mac_that_is_known() {
     let mut table = table();
     for (server, known) in [("10.0.0.8", None), ("10.0.0.9", entry(SERVER_MAC, Trust::Confirmed))] {
         table.neighbour(hop(server), known);
-        table.route(address(server), Route::Via(hop(server)));
+        table.route(address(server), Route::Via(hop(server), None));
         table.neighbour(hop(server), None);
     }
     reported(&mut table);
@@ -131,7 +131,7 @@ fn a_full_table_keeps_a_mac_that_is_known() {
 fn after_a_refusal_only_existing_entries_are_asked_for_until_the_next_retry() {
     let mut table = table();
     for server in ["10.0.0.7", "10.0.0.8", "10.0.0.9"] {
-        table.route(address(server), Route::Via(hop(server)));
+        table.route(address(server), Route::Via(hop(server), None));
     }
     table.neighbour(hop("10.0.0.9"), Some(Entry::Failed));
     reported(&mut table);
@@ -148,7 +148,7 @@ fn after_a_refusal_only_existing_entries_are_asked_for_until_the_next_retry() {
 fn an_interface_that_goes_down_takes_its_servers_with_it_and_back() {
     let mut table = table();
     table.neighbour(hop("10.0.0.9"), entry(SERVER_MAC, Trust::Confirmed));
-    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9")));
+    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9"), None));
     reported(&mut table);
 
     assert!(table.link(Link { state: LinkState::NoCarrier, ..eth0() }));
@@ -166,7 +166,7 @@ fn an_interface_that_goes_down_takes_its_servers_with_it_and_back() {
 #[test]
 fn an_address_that_is_no_longer_watched_is_forgotten() {
     let mut table = table();
-    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9")));
+    table.route(address("10.0.0.9"), Route::Via(hop("10.0.0.9"), None));
     reported(&mut table);
     table.retain(&BTreeSet::new());
     table.neighbour(hop("10.0.0.9"), entry(SERVER_MAC, Trust::Old));
@@ -191,7 +191,7 @@ fn a_full_look_removes_what_is_no_more_and_repeats_nothing() {
     table.link(dummy.clone());
     for server in ["10.0.0.8", "10.0.0.9"] {
         table.neighbour(hop(server), entry(SERVER_MAC, Trust::Confirmed));
-        table.route(address(server), Route::Via(hop(server)));
+        table.route(address(server), Route::Via(hop(server), None));
     }
     table.take_events();
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::health::{Check, CheckKind, HttpCheck, Target};
 use crate::model::{Protocol, ServiceId};
 
+use super::item::Item;
 use super::request::RequestKeys;
 use super::section::Section;
 
@@ -38,19 +39,12 @@ pub(super) struct NeedsPort {
     why: &'static str,
 }
 
-/// `[defaults.health]`: without it, servers are checked only where their service says so.
-pub(super) fn defaults(root: &Section<'_>) -> Setting {
-    let second = Duration::from_secs(1);
-    let template = Template { kind: CheckKind::Tcp, port: None, interval: second, timeout: second, rise: 2, fall: 2 };
-    let off = Setting { on: false, template };
-    root.table("defaults", |section| setting(section, &off)).unwrap_or(off)
+/// The `health` of a table, the tables that it inherits from included: false, true, or what differs from `outer`.
+pub(super) fn setting(section: &Section<'_>, outer: &Setting) -> Setting {
+    section.each("health").iter().fold(outer.clone(), |outer, item| differing(item, &outer))
 }
 
-/// The `health` of a table: false, true, or what differs from `outer`.
-pub(super) fn setting(section: &Section<'_>, outer: &Setting) -> Setting {
-    let Some(item) = section.get("health") else {
-        return outer.clone();
-    };
+fn differing(item: &Item<'_>, outer: &Setting) -> Setting {
     if item.is_boolean() {
         return Setting { on: item.boolean() == Some(true), template: outer.template.clone() };
     }
@@ -103,6 +97,14 @@ fn duration(section: &Section<'_>, key: &'static str, range: RangeInclusive<Dura
 }
 
 impl Setting {
+    /// Without `[defaults.health]` servers are checked only where their service says so.
+    pub(super) fn off() -> Self {
+        let second = Duration::from_secs(1);
+        let template =
+            Template { kind: CheckKind::Tcp, port: None, interval: second, timeout: second, rise: 2, fall: 2 };
+        Self { on: false, template }
+    }
+
     /// The check of one server, or none where servers are not checked.
     pub(super) fn check(&self, target: &Target) -> Result<Option<Check>, NeedsPort> {
         if !self.on {

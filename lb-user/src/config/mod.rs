@@ -8,6 +8,7 @@ mod document;
 mod general;
 mod health;
 mod identity;
+mod inheritance;
 mod item;
 mod marks;
 mod problem;
@@ -29,7 +30,9 @@ use crate::model::marks::MarkRule;
 use crate::model::{Service, Sysctls, Timeouts};
 
 use document::Document;
-pub use problem::Problem;
+use health::Setting;
+use inheritance::Inheritance;
+pub use problem::{Problem, list};
 use section::Section;
 
 /// What a configuration file asks for. The default is what an empty file asks for.
@@ -56,6 +59,8 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Health checks of the real servers that have one.
     pub health: BTreeMap<Target, Check>,
+    /// What is no mistake, but may well be an oversight.
+    pub warnings: Vec<Problem>,
 }
 
 impl Default for Config {
@@ -71,6 +76,7 @@ impl Default for Config {
             mark_rules: Vec::new(),
             services: Vec::new(),
             health: BTreeMap::new(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -114,15 +120,22 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Vec<Problem>> {
     for error in errors {
         document.refuse(error.span().unwrap_or_default(), "", error.message(), "");
     }
-    let problems = document.into_problems();
+    let (problems, warnings) = document.into_problems();
+    config.warnings = warnings;
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
 fn read(root: &Section<'_>, config: &mut Config) {
     general::read(root, config);
     marks::read(root, config);
-    let defaults = health::defaults(root);
-    service::read(root, &defaults, config);
+    let mut inheritance = Inheritance::default();
+    let health = root.table("defaults", |defaults| {
+        inheritance.defaults(defaults);
+        health::setting(defaults, &Setting::off())
+    });
+    inheritance.templates(root);
+    service::read(root, &health.unwrap_or_else(Setting::off), &inheritance, config);
+    inheritance.warn_of_unused();
 }
 
 #[cfg(test)]

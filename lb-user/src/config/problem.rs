@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Something in a configuration file that is not as it must be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Problem {
     /// Name of the file.
     pub file: String,
@@ -34,6 +36,6 @@ impl fmt::Display for Problem {
 }
 
 /// All of them, one after the other.
-pub(super) fn list(problems: &[Problem]) -> String {
+pub fn list(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -16,6 +16,7 @@ use crate::director::Director;
 use crate::health::{Checker, HealthEvent};
 use crate::neighbours::{self, Event, Handle};
 use crate::netfilter::{self, Snapshot};
+use crate::vips;
 
 /// How long the start waits for neighbours and mark rules, so that the first packets find them.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -48,6 +49,16 @@ struct Events {
 /// # Errors
 /// Something that the start needs is missing; nothing stays attached then.
 pub async fn run(config: Config, places: &Places) -> Result<()> {
+    let mut vips = None;
+    let ended = balance(config, places, &mut vips).await;
+    if let Some(vips) = vips {
+        vips.end().await;
+    }
+    ended
+}
+
+/// Virtual addresses are put on by it, and taken away by its caller however it ends.
+async fn balance(config: Config, places: &Places, vips: &mut Option<vips::Handle>) -> Result<()> {
     if config.interfaces.is_empty() {
         bail!(
             "no interface to balance on: name one by `--interface eth0`, or by `interfaces = [\"eth0\"]` in the config file"
@@ -61,6 +72,8 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
     })?;
     let mut daemon = Daemon::start(&config, &places.state)?;
     daemon.attach(&config).await?;
+    let vips = vips.insert(vips::spawn().context("cannot look after virtual addresses")?);
+    vips.set(&config.vips, &config.interfaces);
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let (mut second, mut two_seconds) = (every(1), every(2));
     tracing::info!(interfaces = config.interfaces.join(","), socket = %places.socket.display(), "balancing");
@@ -76,9 +89,12 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
                 if matches!(request, Request::Status | Request::List { .. }) {
                     daemon.director.set_reports(|target| daemon.checker.report(target));
                 }
-                let response = daemon.director.handle(&request);
+                let mut response = daemon.director.handle(&request);
                 if matches!(response, Response::Done) {
                     daemon.follow_model();
+                }
+                if let Response::Status { status } = &mut response {
+                    status.vips = vips.status();
                 }
                 // Who asked may have gone; the change is made all the same.
                 drop(back.send(response));

@@ -57,8 +57,8 @@ fn template(section: &Section<'_>, outer: &Template) -> Template {
     Template {
         kind: kind(section, &outer.kind),
         port: section.number("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()).or(outer.port),
-        interval: duration(section, "interval", INTERVAL).unwrap_or(outer.interval),
-        timeout: duration(section, "timeout", TIMEOUT).unwrap_or(outer.timeout),
+        interval: section.duration("interval", INTERVAL).unwrap_or(outer.interval),
+        timeout: section.duration("timeout", TIMEOUT).unwrap_or(outer.timeout),
         rise: limit("rise").unwrap_or(outer.rise),
         fall: limit("fall").unwrap_or(outer.fall),
     }
@@ -82,18 +82,6 @@ fn kind(section: &Section<'_>, outer: &CheckKind) -> CheckKind {
             CheckKind::Tcp
         }
     }
-}
-
-fn duration(section: &Section<'_>, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
-    let item = section.get(key)?;
-    let duration =
-        item.parsed("a duration", "write \"500ms\", \"2s\" or \"1m\"", |text| humantime::parse_duration(text).ok())?;
-    if range.contains(&duration) {
-        return Some(duration);
-    }
-    let (shortest, longest) = (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
-    item.refuse(&format!("{} is out of range: {shortest} to {longest}", item.written()), "");
-    None
 }
 
 impl Setting {

@@ -1,6 +1,7 @@
 //! A value of the file, with its key and its line.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
@@ -61,6 +62,24 @@ impl<'d> Item<'d> {
             self.refuse(&format!("{} is not one of {}", self.written(), names.join(", ")), &advice);
         }
         found.map(|(_, value)| *value)
+    }
+
+    /// A duration such as `"1m 30s"`.
+    pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let advice = "write \"500ms\", \"2s\" or \"1m\"";
+        let duration = self.parsed("a duration", advice, |text| humantime::parse_duration(text).ok())?;
+        if range.contains(&duration) {
+            return Some(duration);
+        }
+        let (shortest, longest) =
+            (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
+        self.refuse(&format!("{} is out of range: {shortest} to {longest}", self.written()), "");
+        None
+    }
+
+    /// Whether it is this word.
+    pub(super) fn is(&self, word: &str) -> bool {
+        matches!(self.value.get_ref(), DeValue::String(text) if text == word)
     }
 
     pub(super) fn boolean(&self) -> Option<bool> {

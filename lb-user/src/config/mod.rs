@@ -17,6 +17,7 @@ mod section;
 mod server;
 mod service;
 mod suggestion;
+mod vips;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,6 +29,7 @@ use crate::dataplane::{Mode, Sizes};
 use crate::health::{Check, Target};
 use crate::model::marks::MarkRule;
 use crate::model::{Service, Sysctls, Timeouts};
+use crate::vips::Vip;
 
 use document::Document;
 use health::Setting;
@@ -54,6 +56,8 @@ pub struct Config {
     pub follow_netfilter: bool,
     /// Mark rules of the file, in its order.
     pub mark_rules: Vec<MarkRule>,
+    /// Virtual addresses that LVX puts on interfaces and announces.
+    pub vips: Vec<Vip>,
     /// Services, in the order of the file. The servers of each are newest first: the file's order is that of
     /// `ipvsadm -a` commands, and IPVS puts each new server at the head of its list.
     pub services: Vec<Service>,
@@ -74,6 +78,7 @@ impl Default for Config {
             ipvs: Sysctls::default(),
             follow_netfilter: true,
             mark_rules: Vec::new(),
+            vips: Vec::new(),
             services: Vec::new(),
             health: BTreeMap::new(),
             warnings: Vec::new(),
@@ -128,6 +133,7 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Vec<Problem>> {
 fn read(root: &Section<'_>, config: &mut Config) {
     general::read(root, config);
     marks::read(root, config);
+    config.vips = vips::read(root);
     let mut inheritance = Inheritance::default();
     let health = root.table("defaults", |defaults| {
         inheritance.defaults(defaults);

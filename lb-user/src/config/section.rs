@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
 
 use toml::de::DeTable;
 
@@ -98,6 +99,10 @@ impl<'d> Section<'d> {
 
     pub(super) fn number(&self, key: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         self.get(key)?.number(range)
+    }
+
+    pub(super) fn duration(&self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        self.get(key)?.duration(range)
     }
 
     pub(super) fn table<T>(&self, key: &'static str, reader: impl FnOnce(&Section<'d>) -> T) -> Option<T> {

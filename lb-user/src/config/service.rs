@@ -14,8 +14,7 @@ use super::server::Servers;
 
 pub(super) fn read<'d>(root: &Section<'d>, defaults: &Setting, inheritance: &Inheritance<'d>, config: &mut Config) {
     let mut lines = HashMap::new();
-    let mut servers =
-        Servers::new(config.sizes.real_servers, config.ipvs.weight_limit, inheritance.of_real_server());
+    let mut servers = Servers::new(config.sizes.real_servers, config.ipvs.weight_limit, inheritance.of_real_server());
     for (index, item) in root.list("service").iter().enumerate() {
         let service = item.table_over(&inheritance.of_service(item), |section| {
             section.knows("template");

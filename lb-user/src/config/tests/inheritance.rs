@@ -36,10 +36,7 @@ fn own_keys_win_over_templates_the_later_over_the_earlier_and_all_over_defaults(
             (SchedulerKind::Nq, 7, vec!["192.0.2.11", "192.0.2.10"]),
         ),
         (r#"template = ["web", "elsewhere"]"#, (SchedulerKind::Wrr, 60, vec!["192.0.2.20"])),
-        (
-            "template = 'web'\nreal_server = [{ address = '192.0.2.30' }]",
-            (SchedulerKind::Wrr, 60, vec!["192.0.2.30"]),
-        ),
+        ("template = 'web'\nreal_server = [{ address = '192.0.2.30' }]", (SchedulerKind::Wrr, 60, vec!["192.0.2.30"])),
     ];
     for (service, expected) in rows {
         let config = valid(&format!("{SHARED}\n[[service]]\ntcp = '192.0.2.1:80'\n{service}"));
@@ -87,7 +84,9 @@ fn each_health_says_what_differs_from_the_one_around_it() {
 const REFUSED: &[(&str, &[&str])] = &[
     (
         "[template.web]\nscheduler = 'rrr'\n[[service]]\nmark = 1\ntemplate = 'web'\n[[service]]\nmark = 2\ntemplate = 'web'",
-        &["2: template.web.scheduler: 'rrr' is not one of rr, wrr, lc, wlc, lblc, lblcr, sed, nq, fo, ovf, sh, dh, mh, twos"],
+        &[
+            "2: template.web.scheduler: 'rrr' is not one of rr, wrr, lc, wlc, lblc, lblcr, sed, nq, fo, ovf, sh, dh, mh, twos",
+        ],
     ),
     (
         "[defaults.service]\nshceduler = 'rr'\n[[service]]\nmark = 1\n[[service]]\nmark = 2",
@@ -105,10 +104,7 @@ const REFUSED: &[(&str, &[&str])] = &[
         "[template.web]\nreal_server = [{ address = '192.0.2.1' }]\n[[service]]\ntcp = '[2001:db8::1]:80'\ntemplate = 'web'",
         &["2: template.web.real_server.address: '192.0.2.1' is IPv4, but its service is IPv6"],
     ),
-    (
-        "[template.web]\n[[service]]\nmark = 1\ntemplate = 'wbe'",
-        &["4: service.template: there is no template 'wbe'"],
-    ),
+    ("[template.web]\n[[service]]\nmark = 1\ntemplate = 'wbe'", &["4: service.template: there is no template 'wbe'"]),
     (
         "[template.web]\n[[service]]\nmark = 1\ntemplate = ['web', 'mail', 3]",
         &["4: service.template: there is no template 'mail'", "4: service.template: 3 is a whole number, not a string"],

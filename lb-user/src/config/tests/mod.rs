@@ -10,6 +10,7 @@ use super::*;
 
 mod inheritance;
 mod refused;
+mod vips;
 
 const REFERENCE: &str = include_str!("../../../../docs/config.md");
 

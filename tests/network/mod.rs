@@ -16,4 +16,5 @@ mod removal;
 mod ring_changes;
 pub mod setup;
 pub mod talk;
+mod vips;
 mod who_decides;

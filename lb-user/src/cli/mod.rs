@@ -1,5 +1,6 @@
 //! The command line.
 
+mod check;
 mod run;
 mod status;
 mod sysctl;
@@ -46,11 +47,10 @@ enum Command {
     },
     /// Show and change IPVS' sysctls, by their names, and LVX' own
     Sysctl(sysctl::Arguments),
-    /// Check a config file: all errors at once
-    Check {
-        /// The file
-        file: PathBuf,
-    },
+    /// Check config files: all errors at once
+    Check(check::Check),
+    /// Print the JSON schema of the config file, by which editors complete it
+    Schema,
 }
 
 /// Runs the program: `lvx`, or `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` if it is called so.
@@ -76,10 +76,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Ipvsadm { arguments } => return Ok(run_ipvsadm("ipvsadm", &arguments)),
         Command::Status { json, socket } => show_status(json, &socket)?,
         Command::Sysctl(arguments) => print(&arguments.run()?)?,
-        Command::Check { file } => {
-            config::load(&file)?;
-            println!("{}: good", file.display());
-        }
+        Command::Check(check) => return check.run(),
+        Command::Schema => print(&config::schema())?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -56,6 +56,9 @@ impl Run {
             Some(path) => config::load(path)?,
             None => Config::default(),
         };
+        for warning in &config.warnings {
+            tracing::warn!("{}", warning.in_short());
+        }
         for name in self.interface {
             if !config.interfaces.contains(&name) {
                 config.interfaces.push(name);

@@ -11,9 +11,9 @@ use super::item::Item;
 use super::request::RequestKeys;
 use super::section::Section;
 
-const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
-const MOST_IN_A_ROW: u32 = 1000;
+pub(super) const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
+pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
+pub(super) const MOST_IN_A_ROW: u32 = 1000;
 
 /// Whether servers are checked, and how.
 #[derive(Clone)]

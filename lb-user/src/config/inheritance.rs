@@ -11,10 +11,10 @@ use super::section::{Layer, Section};
 use super::suggestion;
 
 /// What makes a service the one that it is, and so cannot be said for several.
-const SERVICE_ITSELF: [&str; 5] = ["tcp", "udp", "mark", "ipv6", "template"];
+pub(super) const SERVICE_ITSELF: [&str; 5] = ["tcp", "udp", "mark", "ipv6", "template"];
 
 /// What makes a real server the one that it is.
-const SERVER_ITSELF: [&str; 1] = ["address"];
+pub(super) const SERVER_ITSELF: [&str; 1] = ["address"];
 
 /// What services and real servers inherit.
 #[derive(Default)]

@@ -13,6 +13,7 @@ mod item;
 mod marks;
 mod problem;
 mod request;
+mod schema;
 mod section;
 mod server;
 mod service;
@@ -35,6 +36,7 @@ use document::Document;
 use health::Setting;
 use inheritance::Inheritance;
 pub use problem::{Problem, list};
+pub use schema::schema;
 use section::Section;
 
 /// What a configuration file asks for. The default is what an empty file asks for.

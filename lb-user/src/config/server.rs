@@ -12,7 +12,7 @@ use super::item::Item;
 use super::section::{Layer, Section};
 
 /// The largest threshold of `ipvsadm`, a C `int`.
-const INT_MAX: u32 = i32::MAX.unsigned_abs();
+pub(super) const INT_MAX: u32 = i32::MAX.unsigned_abs();
 
 /// What the servers of all services have in common: their number, the highest weight, and the list of their checks.
 pub(super) struct Servers<'d> {

@@ -32,7 +32,8 @@ fn on_director(director: &Director, address: &str) -> Result<String> {
 }
 
 fn mac(director: &Director, host: &str) -> Result<String> {
-    Ok(director.sh_on(host, "cat /sys/class/net/eth0/address")?.stdout.trim().to_owned())
+    let link = director.sh_on(host, "ip -br link show eth0")?.stdout;
+    Ok(link.split_whitespace().nth(2).with_context(|| format!("no MAC address in {link}"))?.to_owned())
 }
 
 /// Waits until a client's neighbour table, which nobody asks, has this MAC address for an address.
@@ -60,6 +61,7 @@ fn becomes(director: &Director, address: &str, state: &VipState) -> Result<()> {
 fn an_address_that_moves_to_lvx_is_known_to_the_neighbours_at_once() -> Result<()> {
     let director = Setup::new(Arms::One).config(CONFIG).stopped()?;
     let (old, new) = (mac(&director, "r4")?, mac(&director, "d")?);
+    assert_ne!(old, new);
     for (address, length, url) in [(MOVING[0], "32", MOVING[0]), (MOVING[1], "128 nodad", "[2001:db8:100::5]")] {
         let put = director.sh_on("r4", &format!("ip addr add {address}/{length} dev eth0"))?;
         ensure!(put.status == 0, "{put:?}");

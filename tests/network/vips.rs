@@ -65,8 +65,8 @@ fn an_address_that_moves_to_lvx_is_known_to_the_neighbours_at_once() -> Result<(
     for (address, length, url) in [(MOVING[0], "32", MOVING[0]), (MOVING[1], "128 nodad", "[2001:db8:100::5]")] {
         let put = director.sh_on("r4", &format!("ip addr add {address}/{length} dev eth0"))?;
         ensure!(put.status == 0, "{put:?}");
-        wait::until(&format!("c1 has talked to {address}"), LIMIT, || {
-            let asked = director.sh_on("c1", &format!("curl --silent --max-time 1 http://{url}/"))?;
+        wait::until(&format!("c1 has talked to {address}"), 4 * LIMIT, || {
+            let asked = director.sh_on("c1", &format!("curl --silent --max-time 4 http://{url}/"))?;
             Ok(asked.status == CONNECTION_REFUSED)
         })?;
         known_at(&director, address, &old)?;

@@ -77,7 +77,10 @@ impl Keeper {
                     self.look().await;
                 }
                 changed = self.kernel.changed() => match changed {
-                    Ok(()) => self.look().await,
+                    Ok(down) => {
+                        self.seats.retain(|spot, _| !down.contains(&spot.ifindex));
+                        self.look().await;
+                    }
                     Err(error) => {
                         tracing::error!("virtual addresses stay as they are from now on: {error}");
                         return;

@@ -1,13 +1,15 @@
 //! Addresses, by netlink.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 
 use futures::channel::mpsc::UnboundedReceiver;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use rtnetlink::packet_core::NetlinkMessage;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressProtocol, CacheInfo};
+use rtnetlink::packet_route::link::LinkFlags;
 use rtnetlink::sys::SocketAddr;
 use rtnetlink::{AddressMessageBuilder, MulticastGroup};
 use tokio::task::JoinSet;
@@ -40,12 +42,16 @@ impl Kernel {
         Ok(Self { handle, notifications, _sockets: sockets })
     }
 
-    /// Waits until interfaces or addresses changed; many changes at once are one.
-    pub(super) async fn changed(&mut self) -> io::Result<()> {
+    /// Waits until interfaces or addresses changed; many changes at once are one. Gives the interfaces that were down
+    /// meanwhile, even if they are up again.
+    pub(super) async fn changed(&mut self) -> io::Result<BTreeSet<u32>> {
         let ended = || io::Error::other("the kernel's notifications ended");
-        self.notifications.next().await.ok_or_else(ended)?;
-        while self.notifications.next().now_or_never().flatten().is_some() {}
-        Ok(())
+        let (first, _) = self.notifications.next().await.ok_or_else(ended)?;
+        let mut down: BTreeSet<_> = was_down(&first.payload).into_iter().collect();
+        while let Some((message, _)) = self.notifications.next().now_or_never().flatten() {
+            down.extend(was_down(&message.payload));
+        }
+        Ok(down)
     }
 
     /// The addresses of all interfaces.
@@ -74,6 +80,16 @@ impl Kernel {
     pub(super) async fn take(&self, spot: &Spot) -> io::Result<()> {
         self.handle.address().del(message(spot)).execute().await.map_err(plain)
     }
+}
+
+/// The interface that a notification says is down or gone.
+fn was_down(payload: &NetlinkPayload<RouteNetlinkMessage>) -> Option<u32> {
+    let NetlinkPayload::InnerMessage(message) = payload else { return None };
+    if let RouteNetlinkMessage::DelLink(link) = message {
+        return Some(link.header.index);
+    }
+    let RouteNetlinkMessage::NewLink(link) = message else { return None };
+    (!link.header.flags.contains(LinkFlags::Up | LinkFlags::Running)).then_some(link.header.index)
 }
 
 fn message(spot: &Spot) -> AddressMessage {
@@ -115,7 +131,26 @@ fn plain(error: rtnetlink::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use rtnetlink::packet_route::link::LinkMessage;
+
     use super::*;
+
+    #[test]
+    fn an_interface_that_was_down_for_a_moment_is_known() {
+        let up = LinkFlags::Up | LinkFlags::Running;
+        let rows = [(up, None), (LinkFlags::Up, Some(7)), (LinkFlags::empty(), Some(7))];
+        for (flags, expected) in rows {
+            let mut link = LinkMessage::default();
+            link.header.index = 7;
+            link.header.flags = flags;
+            let changed = NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link.clone()));
+            assert_eq!(was_down(&changed), expected, "{flags:?}");
+            let gone = NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelLink(link));
+            assert_eq!(was_down(&gone), Some(7));
+        }
+        let address = RouteNetlinkMessage::DelAddress(AddressMessage::default());
+        assert_eq!(was_down(&NetlinkPayload::InnerMessage(address)), None);
+    }
 
     #[test]
     fn the_own_address_counts_and_who_put_it_there() {

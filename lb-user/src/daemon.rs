@@ -22,6 +22,7 @@ use crate::health::{Checker, HealthEvent};
 use crate::leg::Questions;
 use crate::neighbours::{self, Event, Handle};
 use crate::netfilter::{self, Snapshot};
+use crate::vips;
 use lifecycle::{Chosen, Lifecycle};
 pub use origin::Origin;
 
@@ -44,7 +45,7 @@ pub struct Places {
     pub state: PathBuf,
 }
 
-struct Daemon {
+struct Daemon<'v> {
     director: Director,
     neighbours: Handle,
     checker: Checker,
@@ -52,6 +53,7 @@ struct Daemon {
     events: Events,
     lifecycle: Lifecycle,
     netfilter: Netfilter,
+    vips: &'v vips::Handle,
 }
 
 /// Whether netfilter is followed, and where what it says goes.
@@ -74,6 +76,14 @@ struct Events {
 /// # Errors
 /// Something that the start needs is missing; nothing stays attached then.
 pub async fn run(origin: Origin, places: &Places) -> Result<()> {
+    let vips = vips::spawn().context("cannot look after virtual addresses")?;
+    let ended = balance(origin, places, &vips).await;
+    vips.end().await;
+    ended
+}
+
+/// Virtual addresses are put on by it, and taken away by its caller however it ends.
+async fn balance(origin: Origin, places: &Places, vips: &vips::Handle) -> Result<()> {
     // A file with mistakes is refused before anything is touched.
     let file = origin.read()?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -89,9 +99,10 @@ pub async fn run(origin: Origin, places: &Places) -> Result<()> {
             "no interface to balance on: name one by `--interface eth0`, or by `interfaces = [\"eth0\"]` in the config file"
         );
     }
-    let mut daemon = Daemon::start(lifecycle, &chosen)?;
+    let mut daemon = Daemon::start(lifecycle, &chosen, vips)?;
     daemon.attach(&chosen.config).await?;
     daemon.keep(&chosen)?;
+    vips.set(&chosen.config.vips, &chosen.config.interfaces);
     drop(chosen);
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let (mut second, mut two_seconds) = (every(1), every(2));
@@ -155,9 +166,9 @@ async fn transitions(health: &mut mpsc::Receiver<HealthEvent>, rested: Instant) 
     Ok(events)
 }
 
-impl Daemon {
+impl<'v> Daemon<'v> {
     /// Everything but the interfaces.
-    fn start(lifecycle: Lifecycle, chosen: &Chosen) -> Result<Self> {
+    fn start(lifecycle: Lifecycle, chosen: &Chosen, vips: &'v vips::Handle) -> Result<Self> {
         let mut director = Director::new(&chosen.config)?;
         if chosen.config.trace {
             let trace = director.plane().trace()?;
@@ -177,7 +188,7 @@ impl Daemon {
         let events = Events { network, netfilter, health, rested: Instant::now() };
         let netfilter = Netfilter { snapshots, follower: None };
         let questions = Questions::new(&chosen.config);
-        let mut daemon = Self { director, neighbours, checker, questions, events, lifecycle, netfilter };
+        let mut daemon = Self { director, neighbours, checker, questions, events, lifecycle, netfilter, vips };
         if chosen.config.follow_netfilter {
             daemon.follow_netfilter(true);
         } else {
@@ -208,7 +219,11 @@ impl Daemon {
         match request {
             Request::Status | Request::List { .. } => {
                 self.heard();
-                self.director.handle(&request)
+                let mut response = self.director.handle(&request);
+                if let Response::Status { status } = &mut response {
+                    status.vips = self.vips.status();
+                }
+                response
             }
             Request::Plan { .. }
             | Request::Apply { .. }

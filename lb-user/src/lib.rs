@@ -17,3 +17,4 @@ pub mod neighbours;
 pub mod netfilter;
 pub mod packet_trace;
 pub mod tables;
+pub mod vips;

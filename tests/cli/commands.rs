@@ -105,7 +105,7 @@ fn the_status_is_json_for_programs_and_text_for_people() -> Result<()> {
     let director = Director::one_arm()?;
     director.does(&["ipvsadm -A -f 8 -s rr -p 600", "ipvsadm -a -f 8 -r 172.16.100.10"])?;
     let json: serde_json::Value = serde_json::from_str(&director.does(&["lvx status --json"])?)?;
-    for key in ["version", "uptime", "interfaces", "services", "mark_rules", "reasons", "tables", "warnings"] {
+    for key in ["version", "uptime", "interfaces", "vips", "services", "mark_rules", "reasons", "tables", "warnings"] {
         assert!(json.get(key).is_some(), "no {key} in {json:#}");
     }
     assert_eq!(json.pointer("/services/0/servers/0/server/address").and_then(|v| v.as_str()), Some("172.16.100.10"));

@@ -95,8 +95,46 @@ fn a_config_file_can_be_checked() -> Result<()> {
     for words in ["bad.toml:3: service.shceduler: unknown key", "bad.toml:4: service.persistent: 0 is out of range"] {
         assert!(bad.stderr.contains(words), "all mistakes at once, each with its line: {}", bad.stderr);
     }
+    assert!(bad.stderr.ends_with("bad.toml: 2 mistakes\n"), "{bad:?}");
     let missing = program.sh("lvx check missing.toml")?;
     assert_eq!(missing.status, 1);
     assert!(missing.stderr.contains("cannot read the configuration missing.toml: No such file"), "{missing:?}");
+
+    let all = program.sh("lvx check good.toml bad.toml good.toml")?;
+    assert_eq!((all.status, all.stdout.as_str()), (1, "good.toml: good\ngood.toml: good\n"), "{all:?}");
+    let piped = program.sh("lvx check - < bad.toml")?;
+    assert!(piped.status == 1 && piped.stderr.contains("stdin:3: service.shceduler: unknown key"), "{piped:?}");
+    assert_eq!(program.sh("lvx check")?.status, 2);
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_config_files_is_also_there_for_programs() -> Result<()> {
+    let program = Program::new()?;
+    std::fs::write(program.path("warned.toml"), "[template.web]\nscheduler = 'rr'\n")?;
+    std::fs::write(program.path("bad.toml"), "[[service]]\nmark = 8\nshceduler = \"rr\"\n")?;
+    let ran = program.sh("lvx check --json warned.toml bad.toml missing.toml")?;
+    assert_eq!((ran.status, ran.stderr.as_str()), (1, ""));
+    let json: serde_json::Value = serde_json::from_str(&ran.stdout)?;
+    let at = |pointer: &str| json.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default();
+    assert_eq!((&json[0]["good"], &json[1]["good"], &json[2]["good"]), (&true.into(), &false.into(), &false.into()));
+    assert_eq!(json[0]["warnings"][0]["line"], 1);
+    assert_eq!(at("/0/warnings/0/key"), "template.web");
+    assert_eq!(json[1]["problems"][0]["line"], 3);
+    assert_eq!(at("/1/problems/0/key"), "service.shceduler");
+    assert_eq!(at("/1/problems/0/advice"), "did you mean `scheduler`?");
+    assert_eq!(at("/1/problems/0/source"), "shceduler = \"rr\"");
+    assert!(at("/2/unreadable").contains("No such file"), "{json:#}");
+    let text = program.sh("lvx check warned.toml")?;
+    assert_eq!((text.status, text.stdout.as_str()), (0, "warned.toml: good\n"));
+    assert!(text.stderr.starts_with("warning: warned.toml:1: template.web: no service uses"), "{text:?}");
+    Ok(())
+}
+
+#[test]
+fn the_schema_is_printed_for_editors() -> Result<()> {
+    let schema: serde_json::Value = serde_json::from_str(&Program::new()?.sh("lvx schema")?.stdout)?;
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    assert_eq!(schema["$defs"]["real_server"]["properties"]["weight"]["default"], 1);
     Ok(())
 }

@@ -20,4 +20,5 @@ mod ring_changes;
 pub mod setup;
 pub mod talk;
 mod vip_check;
+mod vips;
 mod who_decides;

@@ -436,6 +436,8 @@ pub struct Status {
     pub uptime: u64,
     /// Interfaces with the XDP program.
     pub interfaces: Vec<InterfaceStatus>,
+    /// Virtual addresses of the config file.
+    pub vips: Vec<VipStatus>,
     /// Services and their servers.
     pub services: Vec<ServiceEntry>,
     /// IPVS' sysctls, and LVX' own.
@@ -523,6 +525,36 @@ pub struct InterfaceStatus {
     pub mac: String,
     /// Whether it is there and up.
     pub up: bool,
+}
+
+/// A virtual address of the config file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VipStatus {
+    /// The address.
+    pub address: IpAddr,
+    /// Length of its prefix.
+    pub prefix: u8,
+    /// Name of the interface.
+    pub interface: String,
+    /// Whether it is there.
+    pub state: VipState,
+    /// Announcements sent since LVX runs.
+    pub announced: u64,
+}
+
+/// Whether a virtual address is on its interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum VipState {
+    /// LVX put it there.
+    Put,
+    /// It was there before, and stays.
+    Found,
+    /// It is not there.
+    Missing {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// How often packets were not forwarded for a reason.

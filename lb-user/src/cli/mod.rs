@@ -1,6 +1,7 @@
 //! The command line.
 
 mod apply;
+mod check;
 mod drain;
 mod report;
 mod run;
@@ -55,11 +56,10 @@ enum Command {
     Undrain(drain::Servers),
     /// Show what is drained, and what it has left
     Drains(drain::Drains),
-    /// Check a config file: all errors at once
-    Check {
-        /// The file
-        file: PathBuf,
-    },
+    /// Check config files: all errors at once
+    Check(check::Check),
+    /// Print the JSON schema of the config file, by which editors complete it
+    Schema,
     /// Show what applying a config file would change, and which clients would notice
     Plan(apply::WithFile),
     /// Apply a config file: all of it, or nothing
@@ -100,10 +100,8 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Drain(drain) => drain.run()?,
         Command::Undrain(servers) => servers.undrain()?,
         Command::Drains(drains) => drains.run()?,
-        Command::Check { file } => {
-            config::load(&file)?;
-            println!("{}: good", file.display());
-        }
+        Command::Check(check) => return check.run(),
+        Command::Schema => print(&config::schema())?,
         Command::Plan(file) => print(&file.plan()?)?,
         Command::Apply(file) => print(&file.apply()?)?,
         Command::Reload(common) => print(&common.reload()?)?,

@@ -7,6 +7,7 @@ use super::drain::time;
 use super::report;
 use crate::api::{
     Change, Generation, Health, NeighbourState, NoticeCounts, Quorum, Role, ServerEntry, ServiceEntry, Status,
+    VipState, VipStatus,
 };
 use crate::model::{Service, server_name};
 
@@ -30,6 +31,7 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
         let state = if interface.up { "up" } else { "down" };
         writeln!(out, "{:<16} {:<9} {state:<6} {}", interface.name, interface.mode, interface.mac)?;
     }
+    write_vips(out, &status.vips)?;
     let by_hand: HashSet<_> = status.by_hand.iter().map(|change| change.name.as_str()).collect();
     for service in &status.services {
         write_service(out, service, &by_hand)?;
@@ -74,6 +76,22 @@ fn write_by_hand(out: &mut String, by_hand: &[Change]) -> std::fmt::Result {
     }
     for change in by_hand.iter().filter(|change| !is_added(change)) {
         writeln!(out, "{change}")?;
+    }
+    Ok(())
+}
+
+fn write_vips(out: &mut String, vips: &[VipStatus]) -> std::fmt::Result {
+    if !vips.is_empty() {
+        writeln!(out, "\nVIRTUAL ADDRESS                  INTERFACE        ANNOUNCED  STATE")?;
+    }
+    for vip in vips {
+        let state = match &vip.state {
+            VipState::Put => "put on by LVX".to_owned(),
+            VipState::Found => "there before LVX".to_owned(),
+            VipState::Missing { reason } => format!("MISSING ({reason})"),
+        };
+        let address = format!("{}/{}", vip.address, vip.prefix);
+        writeln!(out, "{address:<32} {:<16} {:<10} {state}", vip.interface, vip.announced)?;
     }
     Ok(())
 }
@@ -169,6 +187,13 @@ mod tests {
                 mac: "02:00:00:00:00:01".into(),
                 up: true,
             }],
+            vips: vec![VipStatus {
+                address: [172, 16, 100, 1].into(),
+                prefix: 32,
+                interface: "eth1".into(),
+                state: VipState::Missing { reason: "there is no interface eth1".into() },
+                announced: 0,
+            }],
             sysctls: [("net.ipv4.vs.drop_entry", 1), ("net.ipv4.vs.drop_packet", 0)]
                 .map(|(name, value)| SysctlEntry { name: name.into(), value, default: 0 })
                 .into(),
@@ -180,6 +205,8 @@ mod tests {
         let text = text(&status);
         assert!(text.starts_with("lvx 1.0, up 1 h 1 min\n! a warning\n"), "{text}");
         assert!(text.contains("eth0             native    up     02:00:00:00:00:01"), "{text}");
+        let vip = "172.16.100.1/32                  eth1             0          MISSING (there is no interface eth1)";
+        assert!(text.contains(vip), "{text}");
         assert!(text.contains("fragment                3            a meaning"), "{text}");
         assert!(text.contains("\nnet.ipv4.vs.drop_entry = 1\n"), "{text}");
         assert!(!text.contains("vlan") && !text.contains("drop_packet"), "{text}");

@@ -22,6 +22,8 @@ pub fn differences(old: &Config, new: &Config) -> Vec<Change> {
         health,
         policies: _,
         notify: _,
+        vips: _,
+        warnings: _,
     } = new;
     let mut changes = sets(Subject::Interface, &old.interfaces, interfaces);
     let setting = |name, before: String, after: String| {

@@ -41,7 +41,8 @@ fn interfaces(root: &Section<'_>) -> Vec<String> {
     names
 }
 
-fn interface(item: &Item<'_>) -> Option<String> {
+/// The name of an interface.
+pub(super) fn interface(item: &Item<'_>) -> Option<String> {
     item.parsed("the name of an interface", "`ip link` lists them", |name| {
         let named = !name.is_empty() && name.len() <= INTERFACE_NAME_MAX;
         let plain = !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control());

@@ -7,12 +7,13 @@ use std::time::Duration;
 use crate::health::{Check, CheckKind, HttpCheck, Target, Via};
 use crate::model::{Protocol, ServiceId};
 
+use super::item::Item;
 use super::request::RequestKeys;
 use super::section::Section;
 
-const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
-const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
-const MOST_IN_A_ROW: u32 = 1000;
+pub(super) const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
+pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
+pub(super) const MOST_IN_A_ROW: u32 = 1000;
 const VIAS: [(&str, Via); 2] = [("vip", Via::Vip), ("address", Via::Address)];
 
 /// Whether servers are checked, and how.
@@ -41,20 +42,12 @@ pub(super) struct Unaskable {
     advice: &'static str,
 }
 
-/// `[defaults.health]`: without it, servers are checked only where their service says so.
-pub(super) fn defaults(root: &Section<'_>) -> Setting {
-    let second = Duration::from_secs(1);
-    let template =
-        Template { kind: CheckKind::Tcp, port: None, via: None, interval: second, timeout: second, rise: 2, fall: 2 };
-    let off = Setting { on: false, template };
-    root.table("defaults", |section| setting(section, &off)).unwrap_or(off)
+/// The `health` of a table, the tables that it inherits from included: false, true, or what differs from `outer`.
+pub(super) fn setting(section: &Section<'_>, outer: &Setting) -> Setting {
+    section.each("health").iter().fold(outer.clone(), |outer, item| differing(item, &outer))
 }
 
-/// The `health` of a table: false, true, or what differs from `outer`.
-pub(super) fn setting(section: &Section<'_>, outer: &Setting) -> Setting {
-    let Some(item) = section.get("health") else {
-        return outer.clone();
-    };
+fn differing(item: &Item<'_>, outer: &Setting) -> Setting {
     if item.is_boolean() {
         return Setting { on: item.boolean() == Some(true), template: outer.template.clone() };
     }
@@ -68,8 +61,8 @@ fn template(section: &Section<'_>, outer: &Template) -> Template {
         kind: kind(section, &outer.kind),
         port: section.number("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()).or(outer.port),
         via: section.get("via").and_then(|item| item.choice(&VIAS)).or(outer.via),
-        interval: duration(section, "interval", INTERVAL).unwrap_or(outer.interval),
-        timeout: duration(section, "timeout", TIMEOUT).unwrap_or(outer.timeout),
+        interval: section.duration("interval", INTERVAL).unwrap_or(outer.interval),
+        timeout: section.duration("timeout", TIMEOUT).unwrap_or(outer.timeout),
         rise: limit("rise").unwrap_or(outer.rise),
         fall: limit("fall").unwrap_or(outer.fall),
     }
@@ -95,19 +88,22 @@ fn kind(section: &Section<'_>, outer: &CheckKind) -> CheckKind {
     }
 }
 
-pub(super) fn duration(section: &Section<'_>, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
-    let item = section.get(key)?;
-    let duration =
-        item.parsed("a duration", "write \"500ms\", \"2s\" or \"1m\"", |text| humantime::parse_duration(text).ok())?;
-    if range.contains(&duration) {
-        return Some(duration);
-    }
-    let (shortest, longest) = (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
-    item.refuse(&format!("{} is out of range: {shortest} to {longest}", item.written()), "");
-    None
-}
-
 impl Setting {
+    /// Without `[defaults.health]` servers are checked only where their service says so.
+    pub(super) fn off() -> Self {
+        let second = Duration::from_secs(1);
+        let template = Template {
+            kind: CheckKind::Tcp,
+            port: None,
+            via: None,
+            interval: second,
+            timeout: second,
+            rise: 2,
+            fall: 2,
+        };
+        Self { on: false, template }
+    }
+
     /// The check of one server, or none where servers are not checked.
     pub(super) fn check(&self, target: &Target) -> Result<Option<Check>, Unaskable> {
         if !self.on {

@@ -65,7 +65,7 @@ fn without_scope(socket: &SocketAddr) -> bool {
 }
 
 /// What `ip_vs_new_dest` refuses without asking the routing table.
-fn refuse_not_unicast(item: &Item<'_>, address: IpAddr) {
+pub(super) fn refuse_not_unicast(item: &Item<'_>, address: IpAddr) {
     let what = match address {
         IpAddr::V4(v4) if v4.octets()[0] == 0 => "in 0.0.0.0/8, which no host has",
         IpAddr::V4(v4) if v4.is_broadcast() => "the broadcast address",

@@ -1,13 +1,14 @@
 //! A value of the file, with its key and its line.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeValue, ValueDeserializer};
 
 use super::document::Document;
-use super::section::Section;
+use super::section::{Layer, Section};
 use super::suggestion;
 
 /// A value that is being read.
@@ -15,11 +16,19 @@ pub(super) struct Item<'d> {
     document: &'d Document<'d>,
     path: String,
     value: &'d Spanned<DeValue<'d>>,
+    /// What the same key has in the tables that this one's inherits from, nearest first.
+    beneath: Vec<Written<'d>>,
+}
+
+/// A value with the key that has it.
+pub(super) struct Written<'d> {
+    pub(super) path: String,
+    pub(super) value: &'d Spanned<DeValue<'d>>,
 }
 
 impl<'d> Item<'d> {
-    pub(super) fn new(document: &'d Document<'d>, path: String, value: &'d Spanned<DeValue<'d>>) -> Self {
-        Self { document, path, value }
+    pub(super) fn new(document: &'d Document<'d>, written: Written<'d>, beneath: Vec<Written<'d>>) -> Self {
+        Self { document, path: written.path, value: written.value, beneath }
     }
 
     pub(super) fn string(&self) -> Option<&'d str> {
@@ -55,6 +64,24 @@ impl<'d> Item<'d> {
         found.map(|(_, value)| *value)
     }
 
+    /// A duration such as `"1m 30s"`.
+    pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Option<Duration> {
+        let advice = "write \"500ms\", \"2s\" or \"1m\"";
+        let duration = self.parsed("a duration", advice, |text| humantime::parse_duration(text).ok())?;
+        if range.contains(&duration) {
+            return Some(duration);
+        }
+        let (shortest, longest) =
+            (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
+        self.refuse(&format!("{} is out of range: {shortest} to {longest}", self.written()), "");
+        None
+    }
+
+    /// Whether it is this word.
+    pub(super) fn is(&self, word: &str) -> bool {
+        matches!(self.value.get_ref(), DeValue::String(text) if text == word)
+    }
+
     pub(super) fn boolean(&self) -> Option<bool> {
         let DeValue::Boolean(value) = self.value.get_ref() else {
             return self.refuse_type("true or false");
@@ -79,17 +106,42 @@ impl<'d> Item<'d> {
         number
     }
 
+    /// A table, with what it inherits: those of the same key beneath it, down to the first value that is no table.
     pub(super) fn table<T>(&self, reader: impl FnOnce(&Section<'d>) -> T) -> Option<T> {
-        let DeValue::Table(table) = self.value.get_ref() else {
-            return self.refuse_type("a table");
-        };
-        Some(Section::new(self.document, self.path.clone(), self.value.span(), table).read(reader))
+        self.table_over(&[], reader)
+    }
+
+    /// The same, beneath which are also `defaults`, nearest first.
+    pub(super) fn table_over<T>(&self, defaults: &[Layer<'d>], reader: impl FnOnce(&Section<'d>) -> T) -> Option<T> {
+        let own = self.layer()?;
+        let beneath = self.beneath.iter().map_while(|written| layer(&written.path, written.value));
+        let inherited = beneath.chain(defaults.iter().cloned()).collect();
+        Some(Section::new(self.document, self.value.span(), own, inherited).read(reader))
+    }
+
+    /// This value as one table of a chain.
+    pub(super) fn layer(&self) -> Option<Layer<'d>> {
+        layer(&self.path, self.value).or_else(|| self.refuse_type("a table"))
     }
 
     /// The value of a key, if this is a table that has it.
     pub(super) fn at(&self, key: &str) -> Option<Item<'d>> {
         let DeValue::Table(table) = self.value.get_ref() else { return None };
-        Some(Self::new(self.document, format!("{}.{key}", self.path), table.get(key)?))
+        Some(self.inner(format!("{}.{key}", self.path), table.get(key)?))
+    }
+
+    /// The names and values of a table whose names are free; another value is refused.
+    pub(super) fn entries(&self) -> Vec<(&'d str, Item<'d>)> {
+        let DeValue::Table(table) = self.value.get_ref() else {
+            self.refuse_type::<()>("a table");
+            return Vec::new();
+        };
+        let named = table.iter().map(|(name, value)| (name.get_ref().as_ref(), value));
+        named.map(|(name, value)| (name, self.inner(format!("{}.{name}", self.path), value))).collect()
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::Array(_))
     }
 
     pub(super) fn list(&self) -> Vec<Item<'d>> {
@@ -97,7 +149,7 @@ impl<'d> Item<'d> {
             self.refuse_type::<()>("a list");
             return Vec::new();
         };
-        list.iter().map(|value| Self::new(self.document, self.path.clone(), value)).collect()
+        list.iter().map(|value| self.inner(self.path.clone(), value)).collect()
     }
 
     /// Whatever serde makes of it.
@@ -114,9 +166,18 @@ impl<'d> Item<'d> {
         self.document.refuse(self.value.span(), &self.path, message, advice);
     }
 
+    /// Something that works, but is probably not meant.
+    pub(super) fn warn(&self, message: &str, advice: &str) {
+        self.document.warn(self.value.span(), &self.path, message, advice);
+    }
+
     /// The value as it is written, for messages.
     pub(super) fn written(&self) -> &'d str {
         self.document.text(self.value.span()).lines().next().unwrap_or_default()
+    }
+
+    fn inner(&self, path: String, value: &'d Spanned<DeValue<'d>>) -> Self {
+        Self::new(self.document, Written { path, value }, Vec::new())
     }
 
     fn refuse_type<T>(&self, expected: &str) -> Option<T> {
@@ -135,4 +196,9 @@ impl<'d> Item<'d> {
             DeValue::Table(_) => "a table",
         }
     }
+}
+
+fn layer<'d>(path: &str, value: &'d Spanned<DeValue<'d>>) -> Option<Layer<'d>> {
+    let DeValue::Table(table) = value.get_ref() else { return None };
+    Some(Layer { path: path.to_owned(), table })
 }

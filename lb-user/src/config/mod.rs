@@ -9,16 +9,19 @@ mod document;
 mod general;
 mod health;
 mod identity;
+mod inheritance;
 mod item;
 mod marks;
 mod overrides;
 mod policy;
 mod problem;
 mod request;
+mod schema;
 mod section;
 mod server;
 mod service;
 mod suggestion;
+mod vips;
 mod write;
 
 use std::collections::BTreeMap;
@@ -32,11 +35,15 @@ use crate::health::{Check, Target};
 use crate::model::marks::MarkRule;
 use crate::model::policy::{Notify, Policy};
 use crate::model::{Model, Service, ServiceId, Sysctls, Timeouts};
+use crate::vips::Vip;
 
 pub use difference::{differences, needs_restart};
 use document::Document;
+use health::Setting;
+use inheritance::Inheritance;
 pub use overrides::Overrides;
 pub use problem::{Problem, list};
+pub use schema::schema;
 use section::Section;
 pub use write::write;
 
@@ -61,6 +68,8 @@ pub struct Config {
     pub follow_netfilter: bool,
     /// Mark rules of the file, in its order.
     pub mark_rules: Vec<MarkRule>,
+    /// Virtual addresses that LVX puts on interfaces and announces.
+    pub vips: Vec<Vip>,
     /// Services, in the order of the file. The servers of each are newest first: the file's order is that of
     /// `ipvsadm -a` commands, and IPVS puts each new server at the head of its list.
     pub services: Vec<Service>,
@@ -70,6 +79,8 @@ pub struct Config {
     pub policies: BTreeMap<ServiceId, Policy>,
     /// Who is told of transitions.
     pub notify: Notify,
+    /// What is no mistake, but may well be an oversight.
+    pub warnings: Vec<Problem>,
 }
 
 impl Default for Config {
@@ -84,10 +95,12 @@ impl Default for Config {
             generations_kept: 10,
             follow_netfilter: true,
             mark_rules: Vec::new(),
+            vips: Vec::new(),
             services: Vec::new(),
             health: BTreeMap::new(),
             policies: BTreeMap::new(),
             notify: Notify::default(),
+            warnings: Vec::new(),
         }
     }
 }
@@ -131,7 +144,8 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Vec<Problem>> {
     for error in errors {
         document.refuse(error.span().unwrap_or_default(), "", error.message(), "");
     }
-    let problems = document.into_problems();
+    let (problems, warnings) = document.into_problems();
+    config.warnings = warnings;
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
@@ -141,8 +155,15 @@ fn read(root: &Section<'_>, config: &mut Config) {
     if let Some(item) = root.get("notify") {
         config.notify = policy::notify(&item, &Notify::default());
     }
-    let defaults = health::defaults(root);
-    service::read(root, &defaults, config);
+    config.vips = vips::read(root);
+    let mut inheritance = Inheritance::default();
+    let health = root.table("defaults", |defaults| {
+        inheritance.defaults(defaults);
+        health::setting(defaults, &Setting::off())
+    });
+    inheritance.templates(root);
+    service::read(root, &health.unwrap_or_else(Setting::off), &inheritance, config);
+    inheritance.warn_of_unused();
 }
 
 impl Config {

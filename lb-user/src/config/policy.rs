@@ -8,7 +8,6 @@ use hyper::Uri;
 use crate::model::policy::{AllDown, Notify, OnFailure, Policy, ServerPolicy, Subject};
 use crate::model::{ForwardingMethod, RealServer, ServiceId};
 
-use super::health::duration;
 use super::identity;
 use super::item::Item;
 use super::section::Section;
@@ -56,7 +55,7 @@ fn on_failure(section: &Section<'_>) -> Option<OnFailure> {
 }
 
 fn slow_start(section: &Section<'_>) -> Option<Duration> {
-    duration(section, "slow_start", SLOW_START)
+    section.duration("slow_start", SLOW_START)
 }
 
 fn sorry_server(section: &Section<'_>, id: Option<ServiceId>) -> Option<RealServer> {

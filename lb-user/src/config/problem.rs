@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Something in a configuration file that is not as it must be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Problem {
     /// Name of the file.
     pub file: String,
@@ -21,13 +21,17 @@ pub struct Problem {
     pub source: String,
 }
 
+impl Problem {
+    /// In one line, without the line of the file and the advice: for the log.
+    pub fn in_short(&self) -> String {
+        let Self { file, line, key, message, .. } = self;
+        if key.is_empty() { format!("{file}:{line}: {message}") } else { format!("{file}:{line}: {key}: {message}") }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}:{}: ", self.file, self.line)?;
-        if !self.key.is_empty() {
-            write!(out, "{}: ", self.key)?;
-        }
-        write!(out, "{}\n{:>5} | {}", self.message, self.line, self.source)?;
+        write!(out, "{}\n{:>5} | {}", self.in_short(), self.line, self.source)?;
         if !self.advice.is_empty() {
             write!(out, "\n      = {}", self.advice)?;
         }

@@ -2,53 +2,86 @@
 
 use std::cell::RefCell;
 use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
 
 use toml::de::DeTable;
 
 use super::document::Document;
-use super::item::Item;
+use super::item::{Item, Written};
 use super::suggestion;
 
 /// A table that is being read. Whatever key nobody has asked for is unknown.
+///
+/// It may inherit from other tables, templates and defaults: a key that it does not say itself is looked up there, nearest
+/// first, and is refused where it stands.
 pub(super) struct Section<'d> {
     document: &'d Document<'d>,
-    path: String,
     span: Range<usize>,
-    table: &'d DeTable<'d>,
+    own: Layer<'d>,
+    inherited: Vec<Layer<'d>>,
     asked: RefCell<Vec<&'static str>>,
+}
+
+/// A table with the path by which problems call it.
+#[derive(Clone)]
+pub(super) struct Layer<'d> {
+    pub(super) path: String,
+    pub(super) table: &'d DeTable<'d>,
 }
 
 impl<'d> Section<'d> {
     pub(super) fn root(document: &'d Document<'d>, table: &'d DeTable<'d>) -> Self {
-        Self::new(document, String::new(), 0..0, table)
+        Self::new(document, 0..0, Layer { path: String::new(), table }, Vec::new())
     }
 
-    pub(super) fn new(document: &'d Document<'d>, path: String, span: Range<usize>, table: &'d DeTable<'d>) -> Self {
-        Self { document, path, span, table, asked: RefCell::default() }
+    pub(super) fn new(
+        document: &'d Document<'d>,
+        span: Range<usize>,
+        own: Layer<'d>,
+        inherited: Vec<Layer<'d>>,
+    ) -> Self {
+        Self { document, span, own, inherited, asked: RefCell::default() }
     }
 
     /// Lets `reader` ask for what it knows, then refuses the keys that it did not ask for.
     pub(super) fn read<T>(self, reader: impl FnOnce(&Self) -> T) -> T {
         let read = reader(&self);
         let asked = self.asked.borrow();
-        for key in self.table.keys().filter(|key| !asked.contains(&key.get_ref().as_ref())) {
-            let advice = match suggestion::nearest(key.get_ref(), &asked) {
-                Some(known) => format!("did you mean `{known}`?"),
-                None => format!("known here: {}", asked.join(", ")),
-            };
-            self.document.refuse(key.span(), &self.path_of(key.get_ref()), "unknown key", &advice);
+        for layer in self.layers() {
+            for key in layer.table.keys().filter(|key| !asked.contains(&key.get_ref().as_ref())) {
+                let advice = match suggestion::nearest(key.get_ref(), &asked) {
+                    Some(known) => format!("did you mean `{known}`?"),
+                    None => format!("known here: {}", asked.join(", ")),
+                };
+                self.document.refuse(key.span(), &layer.path_of(key.get_ref()), "unknown key", &advice);
+            }
         }
         read
     }
 
-    pub(super) fn get(&self, key: &'static str) -> Option<Item<'d>> {
+    /// Says that a key which is read elsewhere belongs here.
+    pub(super) fn knows(&self, key: &'static str) {
         self.asked.borrow_mut().push(key);
-        let value = self.table.get(key)?;
-        Some(Item::new(self.document, self.path_of(key), value))
+    }
+
+    /// The key's value here, or else in the nearest table that has it.
+    pub(super) fn get(&self, key: &'static str) -> Option<Item<'d>> {
+        self.knows(key);
+        let mut found = self.layers().filter_map(|layer| layer.get(key));
+        let nearest = found.next()?;
+        Some(Item::new(self.document, nearest, found.collect()))
+    }
+
+    /// Each of the key's values by itself, for a key whose tables are more than the sum of their keys: the farthest first,
+    /// the own one last.
+    pub(super) fn each(&self, key: &'static str) -> Vec<Item<'d>> {
+        self.knows(key);
+        let found: Vec<_> = self.layers().filter_map(|layer| layer.get(key)).collect();
+        found.into_iter().rev().map(|written| Item::new(self.document, written, Vec::new())).collect()
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
+        self.layers().any(|layer| layer.table.contains_key(key))
     }
 
     /// As [`Self::get`], but its absence is a problem.
@@ -68,6 +101,10 @@ impl<'d> Section<'d> {
         self.get(key)?.number(range)
     }
 
+    pub(super) fn duration(&self, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        self.get(key)?.duration(range)
+    }
+
     pub(super) fn table<T>(&self, key: &'static str, reader: impl FnOnce(&Section<'d>) -> T) -> Option<T> {
         self.get(key)?.table(reader)
     }
@@ -78,17 +115,27 @@ impl<'d> Section<'d> {
 
     /// A problem of the table as a whole.
     pub(super) fn refuse(&self, message: &str, advice: &str) {
-        self.document.refuse(self.span.clone(), &self.path, message, advice);
+        self.document.refuse(self.span.clone(), &self.own.path, message, advice);
     }
 
     /// A problem of a key that need not be there.
     pub(super) fn refuse_key(&self, key: &str, message: &str, advice: &str) {
-        self.document.refuse(self.span.clone(), &self.path_of(key), message, advice);
+        self.document.refuse(self.span.clone(), &self.own.path_of(key), message, advice);
     }
 
     /// The table's line, from 1.
     pub(super) fn line(&self) -> usize {
         self.document.line(self.span.start)
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &Layer<'d>> {
+        std::iter::once(&self.own).chain(&self.inherited)
+    }
+}
+
+impl<'d> Layer<'d> {
+    fn get(&self, key: &str) -> Option<Written<'d>> {
+        Some(Written { path: self.path_of(key), value: self.table.get(key)? })
     }
 
     fn path_of(&self, key: &str) -> String {

@@ -11,24 +11,26 @@ use super::health::{self, Setting};
 use super::identity;
 use super::item::Item;
 use super::policy;
-use super::section::Section;
+use super::section::{Layer, Section};
 
 /// The largest threshold of `ipvsadm`, a C `int`.
-const INT_MAX: u32 = i32::MAX.unsigned_abs();
+pub(super) const INT_MAX: u32 = i32::MAX.unsigned_abs();
 
 /// What the servers of all services have in common: their number, the highest weight, and the list of their checks.
-pub(super) struct Servers {
+pub(super) struct Servers<'d> {
     size: u32,
     weight_limit: u32,
+    inherited: Vec<Layer<'d>>,
     count: u32,
     checks: BTreeMap<Target, Check>,
     /// What servers of the service that was read last have instead of its rules.
     policies: BTreeMap<(IpAddr, u16), ServerPolicy>,
 }
 
-impl Servers {
-    pub(super) fn new(size: u32, weight_limit: u32) -> Self {
-        Self { size, weight_limit, count: 0, checks: BTreeMap::new(), policies: BTreeMap::new() }
+impl<'d> Servers<'d> {
+    /// `inherited` is what each server inherits.
+    pub(super) fn new(size: u32, weight_limit: u32, inherited: Vec<Layer<'d>>) -> Self {
+        Self { size, weight_limit, inherited, count: 0, checks: BTreeMap::new(), policies: BTreeMap::new() }
     }
 
     pub(super) fn into_checks(self) -> BTreeMap<Target, Check> {
@@ -41,12 +43,13 @@ impl Servers {
     }
 
     /// The servers of a service, newest first.
-    pub(super) fn read(&mut self, service: &Section<'_>, id: Option<ServiceId>, health: &Setting) -> Vec<RealServer> {
+    pub(super) fn read(&mut self, service: &Section<'d>, id: Option<ServiceId>, health: &Setting) -> Vec<RealServer> {
+        let inherited = self.inherited.clone();
         let mut servers = Vec::new();
         let mut lines = HashMap::new();
         let mut unasked = false;
         for item in service.list("real_server") {
-            item.table(|section| {
+            item.table_over(&inherited, |section| {
                 self.refuse_beyond(section);
                 let own = section.has("health");
                 let health = health::setting(section, health);

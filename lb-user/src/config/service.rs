@@ -10,16 +10,18 @@ use crate::model::{
 use super::Config;
 use super::health::{self, Setting};
 use super::identity;
+use super::inheritance::Inheritance;
 use super::item::Item;
 use super::policy;
 use super::section::Section;
 use super::server::Servers;
 
-pub(super) fn read(root: &Section<'_>, defaults: &Setting, config: &mut Config) {
+pub(super) fn read<'d>(root: &Section<'d>, defaults: &Setting, inheritance: &Inheritance<'d>, config: &mut Config) {
     let mut lines = HashMap::new();
-    let mut servers = Servers::new(config.sizes.real_servers, config.ipvs.weight_limit);
+    let mut servers = Servers::new(config.sizes.real_servers, config.ipvs.weight_limit, inheritance.of_real_server());
     for (index, item) in root.list("service").iter().enumerate() {
-        let service = item.table(|section| {
+        let service = item.table_over(&inheritance.of_service(item), |section| {
+            section.knows("template");
             refuse_beyond(section, index, config.sizes.services);
             let id = identity::service(section);
             if let Some(first) = id.and_then(|id| lines.insert(id, section.line())) {
@@ -38,11 +40,11 @@ fn refuse_beyond(section: &Section<'_>, index: usize, size: u32) {
     }
 }
 
-fn service(
-    section: &Section<'_>,
+fn service<'d>(
+    section: &Section<'d>,
     id: Option<ServiceId>,
     defaults: &Setting,
-    servers: &mut Servers,
+    servers: &mut Servers<'d>,
     config: &mut Config,
 ) -> Option<Service> {
     let schedulers = SchedulerKind::ALL.map(|kind| (kind.name(), kind));

@@ -72,6 +72,8 @@ pub fn write(config: &Config) -> Result<String, toml::ser::Error> {
         health,
         policies: _,
         notify: _,
+        vips: _,
+        warnings: _,
     } = config;
     let default = Config::default();
     let differ = |sysctl: &&sysctls::Sysctl| sysctl.get(ipvs) != sysctl.get(&default.ipvs);

@@ -91,7 +91,7 @@ impl Lifecycle {
     }
 }
 
-impl Daemon {
+impl Daemon<'_> {
     /// What was chosen runs: it is kept, and so is what will be set by hand on top of it.
     pub(super) fn keep(&mut self, chosen: &Chosen) -> Result<()> {
         let Lifecycle { generations, state, .. } = &mut self.lifecycle;
@@ -201,6 +201,7 @@ impl Daemon {
         let applied = Applied { name: &text.name, text: &text.text, how, of, file };
         let generation = self.lifecycle.generations.add(&applied).map_err(kept)?;
         let (most, follow) = (config.generations_kept, config.follow_netfilter);
+        let (vips, interfaces) = (config.vips.clone(), config.interfaces.clone());
         let report = match self.director.apply(config, Some(generation.clone())) {
             Ok(report) => report,
             Err(refusal) => {
@@ -211,7 +212,9 @@ impl Daemon {
             }
         };
         self.follow_netfilter(follow);
+        self.questions.set_interfaces(&mut self.director, &interfaces);
         self.follow_model();
+        self.vips.set(&vips, &interfaces);
         if let Err(error) = self.lifecycle.generations.keep(most) {
             tracing::warn!("an old generation stays: {error}");
         }

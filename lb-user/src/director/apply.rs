@@ -265,6 +265,9 @@ impl Director {
             health,
             policies,
             notify,
+            // The daemon's.
+            vips: _,
+            warnings: _,
         } = &config;
         self.detach_all_but(interfaces);
         if *mark_rules != self.base.config.mark_rules {

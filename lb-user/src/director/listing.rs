@@ -133,6 +133,7 @@ impl Director {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: self.started.elapsed().as_secs(),
             interfaces: self.interfaces.status(),
+            vips: Vec::new(),
             services: self.model.services().map(|service| self.service_entry(service)).collect(),
             sysctls: self.sysctls(),
             mark_rules: self.marks.lines(),

@@ -65,6 +65,19 @@ impl Questions {
         }
     }
 
+    /// LVX balances on these interfaces from now on.
+    pub fn set_interfaces(&mut self, director: &mut Director, interfaces: &[String]) {
+        let new: Vec<_> = interfaces.iter().filter(|name| !self.interfaces.contains(name)).cloned().collect();
+        self.interfaces = interfaces.to_vec();
+        let State::Open(leg) = &mut self.leg else { return };
+        for name in new {
+            // One that is not there comes with an event.
+            if let Ok(index) = index(&name) {
+                told(director, &name, leg.attach(index, &name));
+            }
+        }
+    }
+
     fn open(&self, director: &mut Director) -> Result<Leg> {
         let mut leg = Leg::open(self.sizes)?;
         for (server, path) in director.paths() {

@@ -35,6 +35,8 @@ pub struct Sysctl {
     pub origin: Origin,
     /// Name without what stands before it.
     pub name: &'static str,
+    /// What it is about, as it is written here.
+    meaning: &'static str,
     least: u32,
     most: u32,
     get: fn(&Sysctls) -> u32,
@@ -45,6 +47,11 @@ impl Sysctl {
     /// What it takes.
     pub fn range(&self) -> RangeInclusive<u32> {
         self.least..=self.most
+    }
+
+    /// What it is about, in a sentence.
+    pub fn meaning(&self) -> &'static str {
+        self.meaning.trim()
     }
 
     /// Its value.
@@ -115,6 +122,7 @@ macro_rules! sysctls {
             $(Sysctl {
                 origin: Origin::$origin,
                 name: stringify!($name),
+                meaning: concat!($($meaning,)+),
                 least: $least,
                 most: $most,
                 get: |sysctls| sysctls.$name.number(),

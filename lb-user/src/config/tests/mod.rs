@@ -8,8 +8,10 @@ use crate::model::{Family, Netmask, Persistence, Protocol, RealServer, Scheduler
 
 use super::*;
 
+mod inheritance;
 mod policy;
 mod refused;
+mod vips;
 
 const REFERENCE: &str = include_str!("../../../../docs/config.md");
 
@@ -74,7 +76,7 @@ fn what_serde_refuses_is_named_with_its_line() {
     let document = Document::new("lvx.toml", text);
     let rules = Section::root(&document, root.get_ref()).read(|root| root.list("rule"));
     let read = rules.iter().filter_map(|item| item.deserialized::<Rule>()).count();
-    let problems = document.into_problems();
+    let (problems, _) = document.into_problems();
     assert_eq!((read, problems.len()), (1, 2));
     assert_eq!((problems[0].line, problems[0].source.as_str()), (4, "mark = -1"));
     assert_eq!((problems[1].line, problems[1].source.as_str()), (7, "protcol = 'tcp'"));

@@ -3,7 +3,7 @@
 use super::*;
 
 /// `line: key: message` of each problem.
-fn problems(text: &str) -> Vec<String> {
+pub(super) fn problems(text: &str) -> Vec<String> {
     let problems = parse("lvx.toml", text).expect_err("a refusal");
     problems.iter().map(|problem| format!("{}: {}: {}", problem.line, problem.key, problem.message)).collect()
 }

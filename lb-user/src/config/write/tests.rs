@@ -23,6 +23,7 @@ fn check(target: Target, http: bool, own: bool) -> (Target, Check) {
         timeout: Duration::from_secs(61),
         rise: 3,
         fall: 1,
+        via: crate::health::Via::Address,
     };
     (target, check)
 }

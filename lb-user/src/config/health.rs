@@ -1,35 +1,50 @@
 //! Health checks: each table says only what differs from the one around it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::health::{Check, CheckKind, HttpCheck, Target};
+use crate::health::{Check, CheckKind, Target};
 use crate::model::{Protocol, ServiceId};
 
-use super::request::RequestKeys;
+use super::item::Item;
 use super::section::Section;
 
-const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
+mod dns;
+mod expect;
+mod http;
+mod keys;
+mod kind;
+mod rhythm;
+mod script;
+mod smtp;
+mod tls;
+mod udp;
+pub mod write;
+
+use rhythm::Rhythm;
+
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
-const MOST_IN_A_ROW: u32 = 1000;
 
 /// Whether servers are checked, and how.
 #[derive(Clone)]
 pub(super) struct Setting {
     on: bool,
-    template: Template,
+    /// How often, and what makes a transition.
+    rhythm: Rhythm,
+    first: Template,
+    /// The others of a list.
+    more: Vec<Template>,
 }
 
 /// A check that does not know its server yet.
 #[derive(Clone)]
 struct Template {
     kind: CheckKind,
+    address: Option<IpAddr>,
     port: Option<u16>,
-    interval: Duration,
     timeout: Duration,
-    rise: u32,
-    fall: u32,
 }
 
 /// A check without a port to ask.
@@ -40,66 +55,54 @@ pub(super) struct NeedsPort {
 
 /// `[defaults.health]`: without it, servers are checked only where their service says so.
 pub(super) fn defaults(root: &Section<'_>) -> Setting {
-    let second = Duration::from_secs(1);
-    let template = Template { kind: CheckKind::Tcp, port: None, interval: second, timeout: second, rise: 2, fall: 2 };
-    let off = Setting { on: false, template };
+    let first = Template { kind: CheckKind::Tcp, address: None, port: None, timeout: Duration::from_secs(1) };
+    let off = Setting { on: false, rhythm: Rhythm::default(), first, more: Vec::new() };
     root.table("defaults", |section| setting(section, &off)).unwrap_or(off)
 }
 
-/// The `health` of a table: false, true, or what differs from `outer`.
+/// The `health` of a table: false, true, what differs from `outer`, or a list of that. Of a list around it, its first
+/// check is what a table or another list differs from.
 pub(super) fn setting(section: &Section<'_>, outer: &Setting) -> Setting {
     let Some(item) = section.get("health") else {
         return outer.clone();
     };
     if item.is_boolean() {
-        return Setting { on: item.boolean() == Some(true), template: outer.template.clone() };
+        return Setting { on: item.boolean() == Some(true), ..outer.clone() };
     }
-    let template = item.table(|section| template(section, &outer.template));
-    Setting { on: true, template: template.unwrap_or_else(|| outer.template.clone()) }
+    let items = if item.is_list() { item.list() } else { vec![item] };
+    let [first, more @ ..] = items.as_slice() else {
+        section.refuse_key("health", "an empty list", "write health = false, if nothing is to be checked");
+        return outer.clone();
+    };
+    let read = first.table(|section| (Rhythm::read(section, &outer.rhythm), template(section, &outer.first)));
+    let (rhythm, first) = read.unwrap_or_else(|| (outer.rhythm, outer.first.clone()));
+    let more = more.iter().filter_map(|item| another(item, &outer.first)).collect();
+    Setting { on: true, rhythm, first, more }
+}
+
+/// A check of a list after the first.
+fn another(item: &Item<'_>, outer: &Template) -> Option<Template> {
+    item.table(|section| {
+        Rhythm::refuse(section);
+        template(section, outer)
+    })
 }
 
 fn template(section: &Section<'_>, outer: &Template) -> Template {
-    let limit = |key| section.number(key, 1..=MOST_IN_A_ROW);
+    let kind = kind::read(section, &outer.kind);
+    let address = section.get("address").and_then(|item| {
+        item.parsed("an address", "write \"192.0.2.10\"; the port has a key of its own", |text| text.parse().ok())
+    });
+    let port = section.number("port", 1..=65_535).and_then(|port| u16::try_from(port).ok());
+    if kind == CheckKind::Icmp && section.has("port") {
+        section.refuse_key("port", "an icmp check has no such key", "remove it");
+    }
     Template {
-        kind: kind(section, &outer.kind),
-        port: section.number("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()).or(outer.port),
-        interval: duration(section, "interval", INTERVAL).unwrap_or(outer.interval),
-        timeout: duration(section, "timeout", TIMEOUT).unwrap_or(outer.timeout),
-        rise: limit("rise").unwrap_or(outer.rise),
-        fall: limit("fall").unwrap_or(outer.fall),
+        kind,
+        address: address.or(outer.address),
+        port: port.or(outer.port),
+        timeout: rhythm::duration(section, "timeout", TIMEOUT).unwrap_or(outer.timeout),
     }
-}
-
-fn kind(section: &Section<'_>, outer: &CheckKind) -> CheckKind {
-    let kinds = [("tcp", false), ("http", true)];
-    let named = section.get("type").map(|item| item.choice(&kinds));
-    let request = RequestKeys::of(section);
-    let is_http = match named {
-        Some(Some(is_http)) => is_http,
-        // Which one was meant is unknown, and so is whether the other keys belong to it.
-        Some(None) => return CheckKind::Http(request.read(&HttpCheck::default())),
-        None => matches!(outer, CheckKind::Http(_)),
-    };
-    match (is_http, outer) {
-        (true, CheckKind::Http(outer)) => CheckKind::Http(request.read(outer)),
-        (true, CheckKind::Tcp) => CheckKind::Http(request.read(&HttpCheck::default())),
-        (false, CheckKind::Tcp | CheckKind::Http(_)) => {
-            request.refuse();
-            CheckKind::Tcp
-        }
-    }
-}
-
-fn duration(section: &Section<'_>, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
-    let item = section.get(key)?;
-    let duration =
-        item.parsed("a duration", "write \"500ms\", \"2s\" or \"1m\"", |text| humantime::parse_duration(text).ok())?;
-    if range.contains(&duration) {
-        return Some(duration);
-    }
-    let (shortest, longest) = (humantime::format_duration(*range.start()), humantime::format_duration(*range.end()));
-    item.refuse(&format!("{} is out of range: {shortest} to {longest}", item.written()), "");
-    None
 }
 
 impl Setting {
@@ -108,22 +111,54 @@ impl Setting {
         if !self.on {
             return Ok(None);
         }
-        let Template { kind, port, interval, timeout, rise, fall } = self.template.clone();
-        let port = match port {
-            Some(port) => port,
-            None => default_port(target).map_err(|why| NeedsPort { kind: kind.name(), why })?,
-        };
-        let endpoint = SocketAddr::new(target.address, port);
-        Ok(Some(Check { kind, endpoint, interval, timeout, rise, fall }))
+        let first = self.first.check(target, &self.rhythm)?;
+        if self.more.is_empty() {
+            return Ok(Some(first));
+        }
+        let (endpoint, timeout) = (first.endpoint, first.timeout);
+        let more = self.more.iter().map(|template| template.check(target, &self.rhythm));
+        let all = std::iter::once(Ok(first)).chain(more).collect::<Result<Arc<[Check]>, _>>()?;
+        Ok(Some(Check { timeout, ..self.rhythm.check(CheckKind::All(all), endpoint) }))
     }
 }
 
-fn default_port(target: &Target) -> Result<u16, &'static str> {
-    let udp = matches!(target.id, ServiceId::Address { protocol: Protocol::Udp, .. });
-    match target.port {
-        0 => Err("the real servers have no port of their own"),
-        _ if udp => Err("the service's port is one of UDP"),
-        port => Ok(port),
+impl Template {
+    fn check(&self, target: &Target, rhythm: &Rhythm) -> Result<Check, NeedsPort> {
+        let port = match self.port {
+            Some(port) => port,
+            None => default_port(&self.kind, target).map_err(|why| NeedsPort { kind: self.kind.name(), why })?,
+        };
+        let kind = match &self.kind {
+            CheckKind::Script(script) => CheckKind::Script(Arc::new(script.of_server(target, port))),
+            other => other.clone(),
+        };
+        let endpoint = SocketAddr::new(self.address.unwrap_or(target.address), port);
+        Ok(Check { timeout: self.timeout, ..rhythm.check(kind, endpoint) })
+    }
+}
+
+/// The port that is asked where none is named: the server's, if it is one of the check's protocol.
+fn default_port(kind: &CheckKind, target: &Target) -> Result<u16, &'static str> {
+    let udp = match target.id {
+        ServiceId::Address { protocol, .. } => Some(protocol == Protocol::Udp),
+        ServiceId::Mark { .. } => None,
+    };
+    match kind {
+        CheckKind::Icmp | CheckKind::Script(_) => Ok(target.port),
+        _ if target.port == 0 => Err("the real servers have no port of their own"),
+        CheckKind::Udp(_) if udp == Some(false) => Err("the service's port is one of TCP"),
+        CheckKind::Udp(_) | CheckKind::Dns(_) => Ok(target.port),
+        CheckKind::Tcp
+        | CheckKind::Http(_)
+        | CheckKind::Tls(_)
+        | CheckKind::Smtp(_)
+        | CheckKind::Expect(_)
+        | CheckKind::All(_) => {
+            if udp == Some(true) {
+                return Err("the service's port is one of UDP");
+            }
+            Ok(target.port)
+        }
     }
 }
 

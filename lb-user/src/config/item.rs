@@ -92,6 +92,19 @@ impl<'d> Item<'d> {
         Some(Self::new(self.document, format!("{}.{key}", self.path), table.get(key)?))
     }
 
+    /// All keys of a table that may have any.
+    pub(super) fn entries(&self) -> Option<Vec<(&'d str, Item<'d>)>> {
+        let DeValue::Table(table) = self.value.get_ref() else {
+            return self.refuse_type("a table");
+        };
+        let entry = |name: &'d str, value| (name, Self::new(self.document, format!("{}.{name}", self.path), value));
+        Some(table.iter().map(|(name, value)| entry(name.get_ref(), value)).collect())
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::Array(_))
+    }
+
     pub(super) fn list(&self) -> Vec<Item<'d>> {
         let DeValue::Array(list) = self.value.get_ref() else {
             self.refuse_type::<()>("a list");

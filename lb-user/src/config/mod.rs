@@ -11,7 +11,6 @@ mod identity;
 mod item;
 mod marks;
 mod problem;
-mod request;
 mod section;
 mod server;
 mod service;
@@ -29,6 +28,7 @@ use crate::model::marks::MarkRule;
 use crate::model::{Service, Sysctls, Timeouts};
 
 use document::Document;
+pub use health::write::health as health_value;
 pub use problem::Problem;
 use section::Section;
 

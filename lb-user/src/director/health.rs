@@ -33,7 +33,7 @@ impl Director {
     pub fn set_reports(&mut self, report: impl Fn(&Target) -> Option<Report>) {
         let targets: Vec<_> = self.checks.keys().copied().collect();
         for target in targets {
-            if let Some(Report { healthy, detail }) = report(&target) {
+            if let Some(Report { healthy, detail, weight: _ }) = report(&target) {
                 self.set_health(&target, healthy, detail);
             }
         }

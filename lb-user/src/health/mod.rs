@@ -1,17 +1,40 @@
 //! Health checks: whether a real server answers, and when that takes it out of service or puts it back.
 //!
-//! [`State`] decides and knows neither sockets nor clocks; `probe` asks one server once; [`Checker`] keeps one task a
-//! target and tells the daemon of each transition. None of them touches the model: the daemon does, on a
-//! [`HealthEvent`].
+//! [`State`] decides and knows neither sockets nor clocks; `probe` asks one server once, by a file a kind of check;
+//! [`Checker`] keeps one task a target and tells the daemon of each transition. None of them touches the model: the
+//! daemon does, on a [`HealthEvent`].
 
 mod check;
 mod checker;
+mod connection;
+mod digest;
+mod dns;
+mod expect;
 mod http;
+mod icmp;
+pub mod pattern;
 mod probe;
+mod script;
+mod smtp;
 mod sockets;
 mod state;
+mod status;
+mod tls;
+mod udp;
 
-pub use check::{Check, CheckKind, HttpCheck, StatusSet, Target};
+#[cfg(test)]
+mod lab;
+
+pub use check::{Check, CheckKind, Target};
 pub use checker::{Checker, HealthEvent, Report};
+pub use digest::Digest;
+pub use dns::{DnsCheck, RECORDS};
+pub use expect::{ExpectCheck, Step};
+pub use http::{HttpCheck, HttpVersion};
+pub use script::{ScriptCheck, User};
+pub use smtp::SmtpCheck;
 pub use sockets::Sockets;
 pub use state::{Outcome, State, Transition};
+pub use status::StatusSet;
+pub use tls::{Tls, TlsError, TlsSettings};
+pub use udp::UdpCheck;

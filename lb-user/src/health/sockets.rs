@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 /// A source of sockets. All that a probe sends goes through one that was made here.
 #[derive(Clone, Debug, Default)]
@@ -33,5 +33,24 @@ impl Sockets {
     pub async fn tcp(&self, to: SocketAddr) -> io::Result<TcpStream> {
         let socket = self.socket(to, Type::STREAM, Protocol::TCP)?;
         TcpSocket::from_std_stream(socket.into()).connect(to).await
+    }
+
+    /// A UDP socket that talks to `to` alone, and hears of ICMP errors.
+    ///
+    /// # Errors
+    /// What `connect` says.
+    pub fn udp(&self, to: SocketAddr) -> io::Result<UdpSocket> {
+        self.datagrams(to, Type::DGRAM, Protocol::UDP)
+    }
+
+    /// The same for any protocol whose packets are sent and received one by one.
+    ///
+    /// # Errors
+    /// What `connect` says; raw sockets need a privilege.
+    pub fn datagrams(&self, to: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<UdpSocket> {
+        let socket = self.socket(to, kind, protocol)?;
+        socket.connect(&to.into())?;
+        // A connected socket sends and receives in the same way whatever its protocol is.
+        UdpSocket::from_std(socket.into())
     }
 }

@@ -14,14 +14,8 @@ fn target(server: u8) -> Target {
 }
 
 fn check(endpoint: SocketAddr) -> Check {
-    Check {
-        kind: CheckKind::Tcp,
-        endpoint,
-        interval: Duration::from_millis(20),
-        timeout: Duration::from_secs(1),
-        rise: 2,
-        fall: 3,
-    }
+    let interval = Duration::from_millis(20);
+    Check { interval, warmup: interval, fall: 3, ..Check::new(CheckKind::Tcp, endpoint) }
 }
 
 /// Each test has a loopback address of its own, so that nobody else takes a port that it closes for a while.
@@ -131,9 +125,9 @@ fn the_first_probes_are_spread_over_the_interval() {
     let interval = Duration::from_secs(8);
     let mut eighths = [0; 8];
     for server in 0..200 {
-        let jitter = jitter(&target(server), interval);
-        assert!(jitter <= interval);
-        eighths[usize::try_from(jitter.as_secs()).expect("small").min(7)] += 1;
+        let place = place(&target(server), interval);
+        assert!(place <= interval);
+        eighths[usize::try_from(place.as_secs()).expect("small").min(7)] += 1;
     }
     assert!(eighths.iter().all(|probes| (10..=45).contains(probes)), "{eighths:?}");
 }

@@ -34,9 +34,7 @@ pub struct Step {
 impl ExpectCheck {
     pub(super) async fn ask(&self, call: Call<'_>) -> Result<String, Failure> {
         let deadline = Instant::now() + call.timeout;
-        let late = |what: String| {
-            Failure::bad(format!("{what} within {}", humantime::format_duration(call.timeout)))
-        };
+        let late = |what: String| Failure::bad(format!("{what} within {}", humantime::format_duration(call.timeout)));
         let opened = Connection::open(call, call.endpoint, self.tls.as_deref(), None);
         let mut stream =
             timeout_at(deadline, opened).await.unwrap_or_else(|_elapsed| Err(late("no answer".to_owned())))?;
@@ -71,9 +69,7 @@ impl Step {
             }
             let more = stream.more(input, ANSWER_LIMIT).await;
             more.map_err(|failure| match failure {
-                Failure::Bad(words) => {
-                    Failure::Bad(format!("{words}{}, expected `{}`", seen(input), pattern.as_str()))
-                }
+                Failure::Bad(words) => Failure::Bad(format!("{words}{}, expected `{}`", seen(input), pattern.as_str())),
                 Failure::Unknown(words) => Failure::Unknown(words),
             })?;
         }

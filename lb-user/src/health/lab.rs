@@ -16,8 +16,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::check::{Check, CheckKind};
-pub(super) use super::probe::Answer;
 use super::probe;
+pub(super) use super::probe::Answer;
 use super::sockets::Sockets;
 
 pub(super) const IPV4: &str = "127.0.0.1:0";

@@ -120,10 +120,7 @@ async fn tcp(call: Call<'_>) -> Result<String, Failure> {
     Ok("connected".to_owned())
 }
 
-async fn within(
-    limit: Duration,
-    asked: impl Future<Output = Result<String, Failure>>,
-) -> Result<String, Failure> {
+async fn within(limit: Duration, asked: impl Future<Output = Result<String, Failure>>) -> Result<String, Failure> {
     timeout(limit, asked).await.unwrap_or_else(|_elapsed| Err(no_answer(limit)))
 }
 
@@ -149,7 +146,9 @@ impl Failure {
             return Self::Bad(format!("TLS: {words}"));
         }
         let says_nothing_of_the_server = match error.raw_os_error() {
-            Some(code) => [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL].contains(&code),
+            Some(code) => {
+                [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL].contains(&code)
+            }
             None => false,
         };
         if says_nothing_of_the_server {

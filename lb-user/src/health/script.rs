@@ -115,9 +115,7 @@ impl ScriptCheck {
         };
         match code {
             0 => Answer::Good(said("exit status 0".to_owned())),
-            2.. if self.dynamic => {
-                Answer::Weighted(said(format!("exit status {code}, weight {}", code - 2)), code - 2)
-            }
+            2.. if self.dynamic => Answer::Weighted(said(format!("exit status {code}, weight {}", code - 2)), code - 2),
             _ => Answer::Bad(said(format!("exit status {code}"))),
         }
     }

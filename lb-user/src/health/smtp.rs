@@ -32,7 +32,9 @@ impl SmtpCheck {
         let mut stream = Connection::open(call, call.endpoint, self.tls.as_deref(), None).await?;
         let mut input = Vec::new();
         let greeting = reply(&mut stream, &mut input, "greeting", "220").await?;
-        for (name, command, expected) in [("HELO", format!("HELO {}\r\n", self.helo), "250"), ("QUIT", "QUIT\r\n".to_owned(), "221")] {
+        for (name, command, expected) in
+            [("HELO", format!("HELO {}\r\n", self.helo), "250"), ("QUIT", "QUIT\r\n".to_owned(), "221")]
+        {
             stream.write_all(command.as_bytes()).await?;
             reply(&mut stream, &mut input, name, expected).await?;
         }

@@ -40,7 +40,8 @@ fn argv(item: &Item<'_>) -> Option<Vec<String>> {
         Err(error) => Some(format!("cannot be run: {error}")),
     };
     if let Some(refusal) = refusal {
-        written.refuse(&format!("{} {refusal}", written.written()), "the first word is the program; no shell looks at it");
+        written
+            .refuse(&format!("{} {refusal}", written.written()), "the first word is the program; no shell looks at it");
         return None;
     }
     Some(words)

@@ -14,9 +14,9 @@ pub(super) fn read(keys: &Keys<'_, '_>, outer: &CheckKind) -> CheckKind {
     let outer = if let CheckKind::Udp(outer) = outer { (**outer).clone() } else { UdpCheck::default() };
     let bytes = |text: &str| HexPattern::parse(text)?.bytes();
     let payload = keys.take("payload").and_then(|item| item.parsed("hex digits in pairs", "write \"00ff\"", bytes));
-    let reply = keys.take("reply").and_then(|item| {
-        item.parsed("hex digits and `x` in pairs", "write \"00ff8xxx\"", HexPattern::parse)
-    });
+    let reply = keys
+        .take("reply")
+        .and_then(|item| item.parsed("hex digits and `x` in pairs", "write \"00ff8xxx\"", HexPattern::parse));
     let require_reply = keys.boolean("require_reply").unwrap_or(outer.require_reply || reply.is_some());
     let length = |key| keys.take(key).and_then(|item| item.number(0..=LARGEST));
     let min_reply_length = length("min_reply_length").unwrap_or(outer.min_reply_length);

@@ -7,7 +7,8 @@ use toml::{Table, Value};
 
 use crate::health::pattern::{Pattern, escape, hex};
 use crate::health::{
-    Check, CheckKind, DnsCheck, ExpectCheck, HttpCheck, HttpVersion, ScriptCheck, SmtpCheck, Step, Target, Tls, UdpCheck,
+    Check, CheckKind, DnsCheck, ExpectCheck, HttpCheck, HttpVersion, ScriptCheck, SmtpCheck, Step, Target, Tls,
+    UdpCheck,
 };
 
 /// The value of `health` for the check of a server: a table, or a list of them.
@@ -27,12 +28,9 @@ fn rhythm(check: &Check) -> Table {
     let Check { kind: _, endpoint: _, timeout: _, interval, jitter, warmup, retry, delay_before_retry, rise, fall } =
         check;
     let mut table = Table::new();
-    for (key, value) in [
-        ("interval", interval),
-        ("jitter", jitter),
-        ("warmup", warmup),
-        ("delay_before_retry", delay_before_retry),
-    ] {
+    for (key, value) in
+        [("interval", interval), ("jitter", jitter), ("warmup", warmup), ("delay_before_retry", delay_before_retry)]
+    {
         table.insert(key.to_owned(), duration(*value));
     }
     for (key, value) in [("retry", retry), ("rise", rise), ("fall", fall)] {
@@ -74,7 +72,8 @@ fn present<const N: usize>(pairs: [(&str, Option<Value>); N]) -> Table {
 }
 
 fn http(check: &HttpCheck) -> Table {
-    let HttpCheck { method, path, host, version, headers, status, body, body_absent, digest, redirects, tls: _ } = check;
+    let HttpCheck { method, path, host, version, headers, status, body, body_absent, digest, redirects, tls: _ } =
+        check;
     let text = |value: &hyper::header::HeaderValue| Value::from(String::from_utf8_lossy(value.as_bytes()).into_owned());
     let version = match version {
         HttpVersion::One => "1.0",

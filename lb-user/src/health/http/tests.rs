@@ -73,7 +73,9 @@ async fn the_body_must_have_what_is_expected_and_nothing_else() {
         (digest("sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"), good("status 200")),
         (
             digest("md5:00000000000000000000000000000000"),
-            bad("status 200, but the body is md5:5d41402abc4b2a76b9719d911017c592, expected md5:00000000000000000000000000000000"),
+            bad(
+                "status 200, but the body is md5:5d41402abc4b2a76b9719d911017c592, expected md5:00000000000000000000000000000000",
+            ),
         ),
     ] {
         let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n";

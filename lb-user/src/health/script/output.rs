@@ -39,7 +39,9 @@ pub(super) async fn until_exit(
             None => child.wait().await?,
         }
     };
-    let line = |bytes: &[u8]| bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).find(|line| !line.is_empty()).map(excerpt);
+    let line = |bytes: &[u8]| {
+        bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).find(|line| !line.is_empty()).map(excerpt)
+    };
     Ok((status, line(&said).or_else(|| line(&complained)).unwrap_or_default()))
 }
 

@@ -37,10 +37,8 @@ async fn a_mail_server_that_refuses_is_quoted() {
 
 #[tokio::test]
 async fn a_reply_without_an_end_is_given_up() {
-    let (endless, _) = lab::serve(IPV4, |mut stream| async move {
-        while stream.write_all(&[b'2'; 1024]).await.is_ok() {}
-    })
-    .await;
+    let (endless, _) =
+        lab::serve(IPV4, |mut stream| async move { while stream.write_all(&[b'2'; 1024]).await.is_ok() {} }).await;
     assert_eq!(lab::ask(check(), endless).await, bad("the answer goes on after 8192 bytes"));
 }
 

@@ -164,7 +164,7 @@ fn default_port(kind: &CheckKind, target: &Target) -> Result<u16, &'static str> 
 
 impl NeedsPort {
     pub(super) fn refuse(&self, section: &Section<'_>) {
-        let message = format!("a {} check needs one here: {}", self.kind, self.why);
+        let message = format!("{} check needs one here: {}", keys::with_article(self.kind), self.why);
         section.refuse_key("health.port", &message, "add health.port, or health = false");
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::NamedTempFile;
@@ -101,6 +101,7 @@ pub(super) struct Identity {
 /// An identity of this name, good for so many days from now on, and offering these protocols.
 pub(super) fn identity(name: &str, days: i64, alpn: &[&str]) -> Identity {
     let mut authority = CertificateParams::new(Vec::new()).expect("no names");
+    authority.distinguished_name.push(DnType::CommonName, format!("{name}'s authority, {days}"));
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key")).expect("an authority");
     let mut file = NamedTempFile::new().expect("a file");

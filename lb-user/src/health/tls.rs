@@ -74,12 +74,13 @@ pub enum TlsError {
 }
 
 impl Tls {
-    /// Reads the authorities, if the settings name a file. `http2`: it is HTTP/2 that is to be spoken.
+    /// Reads the authorities, if the settings name a file and want it looked at. `http2`: it is HTTP/2 that is to be spoken.
     ///
     /// # Errors
     /// The authorities cannot be read.
     pub fn new(settings: TlsSettings, http2: bool) -> Result<Self, TlsError> {
-        let authorities = settings.ca.as_deref().map(authorities).transpose()?.unwrap_or_default();
+        let file = settings.ca.as_deref().filter(|_| settings.verify);
+        let authorities = file.map(authorities).transpose()?.unwrap_or_default();
         let provider = Arc::new(ring::default_provider());
         let client = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()

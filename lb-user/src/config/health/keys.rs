@@ -78,9 +78,14 @@ impl<'s, 'd> Keys<'s, 'd> {
     pub(super) fn refuse_rest(self, kind: &str) {
         for (key, item) in self.items.into_inner() {
             let owners = OWNERS.iter().find(|(name, _)| *name == key).map_or(&[][..], |(_, owners)| owners);
-            let article = if kind.starts_with(['e', 'i']) { "an" } else { "a" };
             let advice = format!("it is one of {}: name the type, or remove it", owners.join(", "));
-            item.refuse(&format!("{article} {kind} check has no such key"), &advice);
+            item.refuse(&format!("{} check has no such key", with_article(kind)), &advice);
         }
     }
+}
+
+/// As it is spoken: a tcp check, an http check.
+pub(super) fn with_article(kind: &str) -> String {
+    let article = if ["http", "https", "icmp", "smtp", "expect"].contains(&kind) { "an" } else { "a" };
+    format!("{article} {kind}")
 }

@@ -129,7 +129,7 @@ fn keys_and_values_out_of_place_are_named() {
         (r#"{ type = "tls", path = "/" }"#, "path: a tls check has no such key"),
         (r#"{ type = "icmp", status = "200" }"#, "status: an icmp check has no such key"),
         (r#"{ type = "icmp", port = 80 }"#, "port: an icmp check has no such key"),
-        (r#"{ type = "http", verify = true }"#, "verify: a http check has no such key"),
+        (r#"{ type = "http", verify = true }"#, "verify: an http check has no such key"),
         (r#"{ address = "web1" }"#, r#"address: "web1" is not an address"#),
         (r#"{ retry = 101 }"#, "retry: 101 is out of range: 0..=100"),
         (r#"{ type = "http", version = "3" }"#, r#"version: "3" is not one of 1.0, 1.1, 2"#),

@@ -34,19 +34,17 @@ pub(super) async fn exchange(check: &HttpCheck, place: &Place, call: Call<'_>) -
 fn request(check: &HttpCheck, place: &Place) -> Result<Request<Empty<Bytes>>, Failure> {
     let mut request = Request::new(Empty::new());
     *request.method_mut() = check.method.clone();
-    *request.headers_mut() = check.headers.clone();
+    let version_2 = check.version == HttpVersion::Two;
     let headers = request.headers_mut();
-    headers.entry(USER_AGENT).or_insert(AGENT);
-    if check.version == HttpVersion::Two {
-        // The Host is part of the URI.
-        *request.uri_mut() = place.uri()?;
-        return Ok(request);
+    if !version_2 {
+        // The Host comes first (RFC 9110, 7.2); with HTTP/2 it is part of the URI.
+        let host = HeaderValue::from_str(&place.host);
+        headers.insert(HOST, host.map_err(|error| Failure::bad(format!("cannot ask {}: {error}", place.host)))?);
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Ok(host) = HeaderValue::from_str(&place.host) {
-        headers.insert(HOST, host);
-    }
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    *request.uri_mut() = place.path.clone().into();
+    headers.insert(USER_AGENT, AGENT);
+    headers.extend(check.headers.clone());
+    *request.uri_mut() = if version_2 { place.uri()? } else { place.path.clone().into() };
     if check.version == HttpVersion::One {
         *request.version_mut() = Version::HTTP_10;
     }

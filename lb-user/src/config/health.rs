@@ -128,9 +128,10 @@ impl Template {
             Some(port) => port,
             None => default_port(&self.kind, target).map_err(|why| NeedsPort { kind: self.kind.name(), why })?,
         };
-        let kind = match &self.kind {
-            CheckKind::Script(script) => CheckKind::Script(Arc::new(script.of_server(target, port))),
-            other => other.clone(),
+        let kind = if let CheckKind::Script(script) = &self.kind {
+            CheckKind::Script(Arc::new(script.of_server(target, port)))
+        } else {
+            self.kind.clone()
         };
         let endpoint = SocketAddr::new(self.address.unwrap_or(target.address), port);
         Ok(Check { timeout: self.timeout, ..rhythm.check(kind, endpoint) })

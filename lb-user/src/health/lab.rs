@@ -63,8 +63,11 @@ pub(super) async fn serve<F: Future<Output = ()> + Send + 'static>(
     (address, served)
 }
 
-/// A server that is told what to hear and what to say then, step by step, and closes.
-pub(super) async fn dialogue(host: &str, steps: &'static [(&'static [u8], &'static [u8])]) -> SocketAddr {
+/// What is heard, and what is said then, step by step.
+pub(super) type Dialogue = &'static [(&'static [u8], &'static [u8])];
+
+/// A server that holds its part of a dialogue, and closes.
+pub(super) async fn dialogue(host: &str, steps: Dialogue) -> SocketAddr {
     let (address, _) = serve(host, move |mut stream| async move {
         for (heard, said) in steps {
             let mut bytes = vec![0; heard.len()];

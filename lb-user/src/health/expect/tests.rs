@@ -78,7 +78,7 @@ fn documented() -> Vec<CheckKind> {
 #[tokio::test]
 async fn the_databases_of_the_reference_are_told_from_broken_ones() {
     const STARTUP: &[u8] = b"\x00\x00\x00\x12\x00\x03\x00\x00user\x00lvx\x00\x00";
-    let servers: [(&'static [(&[u8], &[u8])], &'static [(&[u8], &[u8])]); 3] = [
+    let servers: [(lab::Dialogue, lab::Dialogue); 3] = [
         (
             &[(b"PING\r\n", b"+PONG\r\n"), (b"QUIT\r\n", b"+OK\r\n")],
             &[(b"PING\r\n", b"-LOADING Redis is loading the dataset in memory\r\n")],

@@ -5,6 +5,7 @@ use hickory_proto::rr::{Name, RecordType};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::probe::{Call, Failure};
+use super::sockets::datagram;
 
 /// The types of records that can be asked for: those of keepalived, and PTR and SRV.
 pub const RECORDS: [&str; 9] = ["A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"];
@@ -74,11 +75,9 @@ fn same(said: &str, expected: &str) -> bool {
 async fn udp(call: Call<'_>, question: &Message, bytes: &[u8]) -> Result<Message, Failure> {
     let socket = call.sockets.udp(call.endpoint)?;
     socket.send(bytes).await?;
-    let mut packet = vec![0; usize::from(u16::MAX)];
     loop {
-        let length = socket.recv(&mut packet).await?;
         // What does not belong to this question may be a late answer to another one.
-        let answer = Message::from_vec(packet.get(..length).unwrap_or(&packet));
+        let answer = Message::from_vec(&datagram(&socket).await?);
         if let Some(answer) = answer.ok().filter(|answer| answers(answer, question)) {
             return Ok(answer);
         }

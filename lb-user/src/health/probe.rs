@@ -70,16 +70,18 @@ pub(super) async fn outcome(check: &Check, sockets: &Sockets, up: bool) -> Answe
 /// Asks once; ends within the check's timeout, a script that must be killed a second later.
 pub(super) async fn ask(check: &Check, sockets: &Sockets) -> Answer {
     let call = Call { sockets, endpoint: check.endpoint, timeout: check.timeout };
+    // There may be a task for each of many thousand servers, and most of them ask by tcp: what the others need is
+    // allocated when it is.
     match &check.kind {
         CheckKind::Tcp => within(call.timeout, tcp(call)).await.into(),
-        CheckKind::Http(http) => within(call.timeout, http.ask(call)).await.into(),
-        CheckKind::Tls(tls) => within(call.timeout, tls::ask(tls, call)).await.into(),
-        CheckKind::Udp(udp) => udp.ask(call).await.into(),
-        CheckKind::Dns(dns) => within(call.timeout, dns.ask(call)).await.into(),
-        CheckKind::Icmp => within(call.timeout, icmp::ask(call)).await.into(),
-        CheckKind::Smtp(smtp) => within(call.timeout, smtp.ask(call)).await.into(),
-        CheckKind::Script(script) => script.ask(call.timeout).await,
-        CheckKind::Expect(expect) => expect.ask(call).await.into(),
+        CheckKind::Http(http) => Box::pin(within(call.timeout, http.ask(call))).await.into(),
+        CheckKind::Tls(tls) => Box::pin(within(call.timeout, tls::ask(tls, call))).await.into(),
+        CheckKind::Udp(udp) => Box::pin(udp.ask(call)).await.into(),
+        CheckKind::Dns(dns) => Box::pin(within(call.timeout, dns.ask(call))).await.into(),
+        CheckKind::Icmp => Box::pin(within(call.timeout, icmp::ask(call))).await.into(),
+        CheckKind::Smtp(smtp) => Box::pin(within(call.timeout, smtp.ask(call))).await.into(),
+        CheckKind::Script(script) => Box::pin(script.ask(call.timeout)).await,
+        CheckKind::Expect(expect) => Box::pin(expect.ask(call)).await.into(),
         CheckKind::All(checks) => all(checks, sockets).await,
     }
 }

@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
+/// The largest datagram, in bytes.
+const LARGEST_DATAGRAM: usize = 65_535;
+
 /// A source of sockets. All that a probe sends goes through one that was made here.
 #[derive(Clone, Debug, Default)]
 pub struct Sockets(());
@@ -52,5 +55,24 @@ impl Sockets {
         socket.connect(&to.into())?;
         // A connected socket sends and receives in the same way whatever its protocol is.
         UdpSocket::from_std(socket.into())
+    }
+}
+
+/// The next datagram. Room for the largest one is taken when it is there: many sockets may wait for one that never comes.
+///
+/// # Errors
+/// The kernel's, or an ICMP error that came instead.
+pub async fn datagram(socket: &UdpSocket) -> io::Result<Vec<u8>> {
+    loop {
+        socket.readable().await?;
+        let mut bytes = vec![0; LARGEST_DATAGRAM];
+        match socket.try_recv(&mut bytes) {
+            Ok(length) => {
+                bytes.truncate(length);
+                return Ok(bytes);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
     }
 }

@@ -4,9 +4,7 @@ use tokio::time::timeout;
 
 use super::pattern::{HexPattern, excerpt};
 use super::probe::{Call, Failure, no_answer};
-
-/// The largest datagram.
-const LARGEST: usize = 65_535;
+use super::sockets::datagram;
 
 /// A datagram, and what must come back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,14 +23,13 @@ pub struct UdpCheck {
 
 impl UdpCheck {
     pub(super) async fn ask(&self, call: Call<'_>) -> Result<String, Failure> {
-        let mut reply = vec![0; LARGEST];
         let asked = async {
             let socket = call.sockets.udp(call.endpoint)?;
             socket.send(&self.payload).await?;
-            socket.recv(&mut reply).await
+            datagram(&socket).await
         };
         match timeout(call.timeout, asked).await {
-            Ok(Ok(length)) => self.judge(reply.get(..length).unwrap_or(&reply)),
+            Ok(Ok(reply)) => self.judge(&reply),
             Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
                 Err(Failure::bad("ICMP port unreachable"))
             }

@@ -93,3 +93,11 @@ async fn a_server_that_is_up_is_asked_again_before_it_counts_as_failed() {
     let down = retried(false, 2).await;
     assert_eq!((&down.0, hours(&down)), (&bad("connection refused"), 0), "what is out is not asked again so soon");
 }
+
+#[test]
+fn a_probe_that_waits_for_its_turn_is_small() {
+    let check = Check::new(CheckKind::Tcp, "192.0.2.1:80".parse().expect("an endpoint"));
+    let sockets = Sockets::host();
+    let size = size_of_val(&outcome(&check, &sockets, true));
+    assert!(size <= 2048, "{size} bytes");
+}

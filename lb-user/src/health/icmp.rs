@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use lb_common::checksum;
 
 use super::probe::{Call, Failure};
+use super::sockets::datagram;
 
 const PAYLOAD: &[u8; 16] = b"lvx health check";
 
@@ -30,11 +31,9 @@ pub(super) async fn ask(call: Call<'_>) -> Result<String, Failure> {
     let (request, expected) = echo(to.is_ipv4(), fastrand::u32(..).to_be_bytes());
     let sent = Instant::now();
     socket.send(&request).await?;
-    let mut packet = [0; 1500];
     loop {
-        let length = socket.recv(&mut packet).await?;
-        let message = packet.get(..length).unwrap_or(&packet);
-        let message = if to.is_ipv4() { behind_ipv4_header(message) } else { Some(message) };
+        let packet = datagram(&socket).await?;
+        let message = if to.is_ipv4() { behind_ipv4_header(&packet) } else { Some(packet.as_slice()) };
         if message.is_some_and(|message| is_answer(message, &expected)) {
             let took = sent.elapsed();
             return Ok(format!("echo within {:.1}ms", took.as_secs_f64() * 1000.0));

@@ -1,9 +1,10 @@
 //! Where the sockets of probes come from.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::io::Interest;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 /// The largest datagram, in bytes.
@@ -58,21 +59,19 @@ impl Sockets {
     }
 }
 
-/// The next datagram. Room for the largest one is taken when it is there: many sockets may wait for one that never comes.
+/// The next datagram, or the ICMP error that came instead.
+///
+/// An error alone does not make a socket readable, so it is waited for by name. Room for the largest datagram is taken
+/// when there is one: many sockets may wait for one that never comes.
 ///
 /// # Errors
-/// The kernel's, or an ICMP error that came instead.
+/// The kernel's; what an ICMP error says.
 pub async fn datagram(socket: &UdpSocket) -> io::Result<Vec<u8>> {
-    loop {
-        socket.readable().await?;
+    let receive = || {
         let mut bytes = vec![0; LARGEST_DATAGRAM];
-        match socket.try_recv(&mut bytes) {
-            Ok(length) => {
-                bytes.truncate(length);
-                return Ok(bytes);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
+        let length = (&*SockRef::from(socket)).read(&mut bytes)?;
+        bytes.truncate(length);
+        Ok(bytes)
+    };
+    socket.async_io(Interest::READABLE | Interest::ERROR, receive).await
 }

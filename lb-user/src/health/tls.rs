@@ -141,9 +141,10 @@ pub(super) async fn ask(tls: &Tls, call: Call<'_>) -> Result<String, Failure> {
     let stream = tls.handshake(stream, call.endpoint, None).await?;
     let (_, connection) = stream.get_ref();
     let version = connection.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS");
+    let version = version.replace("TLSv1_", "TLS 1.");
     Ok(match connection.peer_certificates().and_then(<[_]>::first).map(days_left) {
         Some(Ok(days)) => format!("{version}, certificate good for {days} days"),
-        Some(Err(_)) | None => version.to_owned(),
+        Some(Err(_)) | None => version,
     })
 }
 

@@ -35,7 +35,7 @@ async fn any_certificate_is_good_unless_it_is_verified() {
         let address = server(host, &shop).await;
         assert_eq!(
             lab::ask(check(TlsSettings::default()), address).await,
-            lab::good("TLSv1_3, certificate good for 30 days")
+            lab::good("TLS 1.3, certificate good for 30 days")
         );
         let address = server(host, &old).await;
         assert!(words(lab::ask(check(TlsSettings::default()), address).await).0);
@@ -48,8 +48,8 @@ async fn a_verified_certificate_must_be_known_valid_and_of_the_name() {
     let numbered = identity("127.0.0.1", 30, &[]);
     let old = identity("shop.example", -3, &[]);
     for (served, trusted, sni, expected) in [
-        (&shop, &shop, Some("shop.example"), (true, "TLSv1_3")),
-        (&numbered, &numbered, None, (true, "TLSv1_3")),
+        (&shop, &shop, Some("shop.example"), (true, "TLS 1.3")),
+        (&numbered, &numbered, None, (true, "TLS 1.3")),
         (&shop, &shop, Some("other.example"), (false, "not valid for name")),
         (&shop, &shop, None, (false, "not valid for name")),
         (&shop, &old, Some("shop.example"), (false, "UnknownIssuer")),

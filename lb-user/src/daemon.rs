@@ -18,7 +18,7 @@ use crate::api::{Request, Response};
 use crate::config::Config;
 use crate::director::Director;
 use crate::director::notify::Notifier;
-use crate::health::{Checker, HealthEvent};
+use crate::health::{Checker, HealthEvent, Report};
 use crate::leg::Questions;
 use crate::neighbours::{self, Event, Handle};
 use crate::netfilter::{self, Snapshot};
@@ -304,17 +304,17 @@ impl<'v> Daemon<'v> {
         let latest = |event: HealthEvent| {
             let report = self.checker.report(&event.target)?;
             let HealthEvent { target, after, .. } = event;
-            let (healthy, detail) = (report.healthy, report.detail);
+            let Report { healthy, detail, .. } = &report;
             tracing::info!(service = %target.id, server = %target.address, healthy, ?after, detail, "health");
-            Some((target, healthy, detail))
+            Some((target, report))
         };
         self.director.set_health_many(events.into_iter().filter_map(latest));
     }
 
     /// The reason for a verdict may be another one by now.
     fn heard(&mut self) {
-        let news = self.checker.take_news().into_iter();
-        self.director.set_health_many(news.map(|(target, report)| (target, report.healthy, report.detail)));
+        let news = self.checker.take_news();
+        self.director.set_health_many(news);
     }
 
     /// The model changed: other addresses to resolve, other servers to check.

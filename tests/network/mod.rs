@@ -1,6 +1,7 @@
 //! End to end, in namespace labs: real programs talk through a running `lvx`.
 
 mod arrivals;
+mod checks;
 pub mod director;
 pub mod echo;
 mod health;

@@ -36,7 +36,7 @@ pub fn differences(old: &Config, new: &Config) -> Vec<Change> {
     let gone = old.health.keys().filter(|target| !health.contains_key(target));
     changes.extend(health.keys().chain(gone).filter_map(|target| {
         let (before, after) = (old.health.get(target), health.get(target));
-        Change::of(Subject::Health, name(target), before, after, |check: &Check| write::health_words(check))
+        Change::of(Subject::Health, name(target), before, after, |check: &Check| write::health_words(target, check))
     }));
     changes
 }

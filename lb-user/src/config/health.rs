@@ -2,37 +2,52 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::health::{Check, CheckKind, HttpCheck, Target, Via};
+use crate::health::{Check, CheckKind, Target, Via};
 use crate::model::{Protocol, ServiceId};
 
 use super::item::Item;
-use super::request::RequestKeys;
 use super::section::Section;
 
-pub(super) const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(24 * 3600);
+mod dns;
+mod expect;
+mod http;
+mod keys;
+mod kind;
+mod rhythm;
+mod script;
+mod smtp;
+mod tls;
+mod udp;
+pub mod write;
+
+use rhythm::Rhythm;
+pub(super) use rhythm::{INTERVAL, MOST_IN_A_ROW};
+
 pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
-pub(super) const MOST_IN_A_ROW: u32 = 1000;
 const VIAS: [(&str, Via); 2] = [("vip", Via::Vip), ("address", Via::Address)];
 
 /// Whether servers are checked, and how.
 #[derive(Clone)]
 pub(super) struct Setting {
     on: bool,
-    template: Template,
+    /// How often, and what makes a transition.
+    rhythm: Rhythm,
+    first: Template,
+    /// The others of a list.
+    more: Vec<Template>,
 }
 
 /// A check that does not know its server yet.
 #[derive(Clone)]
 struct Template {
     kind: CheckKind,
+    address: Option<IpAddr>,
     port: Option<u16>,
     via: Option<Via>,
-    interval: Duration,
     timeout: Duration,
-    rise: u32,
-    fall: u32,
 }
 
 /// A check that has nobody to ask.
@@ -42,66 +57,63 @@ pub(super) struct Unaskable {
     advice: &'static str,
 }
 
-/// The `health` of a table, the tables that it inherits from included: false, true, or what differs from `outer`.
+/// The `health` of a table, the tables that it inherits from included: false, true, what differs from `outer`, or a list of
+/// that. Of a list around it, its first check is what a table or another list differs from.
 pub(super) fn setting(section: &Section<'_>, outer: &Setting) -> Setting {
     section.each("health").iter().fold(outer.clone(), |outer, item| differing(item, &outer))
 }
 
 fn differing(item: &Item<'_>, outer: &Setting) -> Setting {
     if item.is_boolean() {
-        return Setting { on: item.boolean() == Some(true), template: outer.template.clone() };
+        return Setting { on: item.boolean() == Some(true), ..outer.clone() };
     }
-    let template = item.table(|section| template(section, &outer.template));
-    Setting { on: true, template: template.unwrap_or_else(|| outer.template.clone()) }
+    let list = if item.is_list() { item.list() } else { Vec::new() };
+    let (first, more) = match list.split_first() {
+        Some((first, more)) => (first, more),
+        None if item.is_list() => {
+            item.refuse("an empty list", "write health = false, if nothing is to be checked");
+            return outer.clone();
+        }
+        None => (item, &[] as &[Item<'_>]),
+    };
+    let read = first.table(|section| (Rhythm::read(section, &outer.rhythm), template(section, &outer.first)));
+    let (rhythm, first) = read.unwrap_or_else(|| (outer.rhythm, outer.first.clone()));
+    let more = more.iter().filter_map(|item| another(item, &outer.first)).collect();
+    Setting { on: true, rhythm, first, more }
+}
+
+/// A check of a list after the first.
+fn another(item: &Item<'_>, outer: &Template) -> Option<Template> {
+    item.table(|section| {
+        Rhythm::refuse(section);
+        template(section, outer)
+    })
 }
 
 fn template(section: &Section<'_>, outer: &Template) -> Template {
-    let limit = |key| section.number(key, 1..=MOST_IN_A_ROW);
-    Template {
-        kind: kind(section, &outer.kind),
-        port: section.number("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()).or(outer.port),
-        via: section.get("via").and_then(|item| item.choice(&VIAS)).or(outer.via),
-        interval: section.duration("interval", INTERVAL).unwrap_or(outer.interval),
-        timeout: section.duration("timeout", TIMEOUT).unwrap_or(outer.timeout),
-        rise: limit("rise").unwrap_or(outer.rise),
-        fall: limit("fall").unwrap_or(outer.fall),
+    let kind = kind::read(section, &outer.kind);
+    let address = section.get("address").and_then(|item| {
+        item.parsed("an address", "write \"192.0.2.10\"; the port has a key of its own", |text| text.parse().ok())
+    });
+    let port = section.number("port", 1..=65_535).and_then(|port| u16::try_from(port).ok());
+    if kind == CheckKind::Icmp && section.has("port") {
+        section.refuse_key("port", "an icmp check has no such key", "remove it");
     }
-}
-
-fn kind(section: &Section<'_>, outer: &CheckKind) -> CheckKind {
-    let kinds = [("tcp", false), ("http", true)];
-    let named = section.get("type").map(|item| item.choice(&kinds));
-    let request = RequestKeys::of(section);
-    let is_http = match named {
-        Some(Some(is_http)) => is_http,
-        // Which one was meant is unknown, and so is whether the other keys belong to it.
-        Some(None) => return CheckKind::Http(request.read(&HttpCheck::default())),
-        None => matches!(outer, CheckKind::Http(_)),
-    };
-    match (is_http, outer) {
-        (true, CheckKind::Http(outer)) => CheckKind::Http(request.read(outer)),
-        (true, CheckKind::Tcp) => CheckKind::Http(request.read(&HttpCheck::default())),
-        (false, CheckKind::Tcp | CheckKind::Http(_)) => {
-            request.refuse();
-            CheckKind::Tcp
-        }
+    Template {
+        kind,
+        address: address.or(outer.address),
+        port: port.or(outer.port),
+        via: section.get("via").and_then(|item| item.choice(&VIAS)).or(outer.via),
+        timeout: section.duration("timeout", TIMEOUT).unwrap_or(outer.timeout),
     }
 }
 
 impl Setting {
     /// Without `[defaults.health]` servers are checked only where their service says so.
     pub(super) fn off() -> Self {
-        let second = Duration::from_secs(1);
-        let template = Template {
-            kind: CheckKind::Tcp,
-            port: None,
-            via: None,
-            interval: second,
-            timeout: second,
-            rise: 2,
-            fall: 2,
-        };
-        Self { on: false, template }
+        let timeout = Duration::from_secs(1);
+        let first = Template { kind: CheckKind::Tcp, address: None, port: None, via: None, timeout };
+        Self { on: false, rhythm: Rhythm::default(), first, more: Vec::new() }
     }
 
     /// The check of one server, or none where servers are not checked.
@@ -109,41 +121,86 @@ impl Setting {
         if !self.on {
             return Ok(None);
         }
-        let Template { kind, port, via, interval, timeout, rise, fall } = self.template.clone();
-        let port = match port {
+        let first = self.first.check(target, &self.rhythm)?;
+        if self.more.is_empty() {
+            return Ok(Some(first));
+        }
+        let more = self.more.iter().map(|template| template.check(target, &self.rhythm));
+        let all = std::iter::once(Ok(first)).chain(more).collect::<Result<Arc<[Check]>, _>>()?;
+        // One that asks for the VIP speaks for all of them.
+        let Some(speaker) = all.iter().find(|check| check.via == Via::Vip).or(all.first()) else { return Ok(None) };
+        let (endpoint, timeout, via) = (speaker.endpoint, speaker.timeout, speaker.via);
+        Ok(Some(Check { timeout, via, ..self.rhythm.check(CheckKind::All(all), endpoint) }))
+    }
+}
+
+impl Template {
+    fn check(&self, target: &Target, rhythm: &Rhythm) -> Result<Check, Unaskable> {
+        let port = match self.port {
             Some(port) => port,
-            None => default_port(target).map_err(|why| Unaskable::without_port(kind.name(), why))?,
+            None => default_port(&self.kind, target).map_err(|why| Unaskable::without_port(self.kind.name(), why))?,
         };
-        let (via, address) = whom(target, via)?;
+        let kind = if let CheckKind::Script(script) = &self.kind {
+            CheckKind::Script(Arc::new(script.of_server(target, port)))
+        } else {
+            self.kind.clone()
+        };
+        let (via, address) = self.whom(target)?;
         let endpoint = SocketAddr::new(address, port);
-        Ok(Some(Check { kind, endpoint, via, interval, timeout, rise, fall }))
+        Ok(Check { via, timeout: self.timeout, ..rhythm.check(kind, endpoint) })
+    }
+
+    /// Whose address is asked for. A service of a VIP and a port is asked as its clients ask; the port of a service of all
+    /// ports says nothing of what listens there on the VIP, and a mark names no VIP. A script asks as it likes.
+    fn whom(&self, target: &Target) -> Result<(Via, IpAddr), Unaskable> {
+        if matches!(self.kind, CheckKind::Script(_)) {
+            return Ok((Via::Address, self.address.unwrap_or(target.address)));
+        }
+        match (target.id, self.via, self.address) {
+            (_, Some(Via::Vip), Some(_)) => Err(Unaskable::at_another_address()),
+            (_, Some(Via::Address) | None, Some(address)) => Ok((Via::Address, address)),
+            (ServiceId::Address { vip, .. }, Some(Via::Vip), None) => Ok((Via::Vip, vip)),
+            (ServiceId::Address { vip, port: 1.., .. }, None, None) => Ok((Via::Vip, vip)),
+            (ServiceId::Mark { .. }, Some(Via::Vip), None) => Err(Unaskable::without_vip()),
+            (_, Some(Via::Address) | None, None) => Ok((Via::Address, target.address)),
+        }
     }
 }
 
-/// Whose address is asked for. A service of a VIP and a port is asked as its clients ask; the port of a service of all
-/// ports says nothing of what listens there on the VIP, and a mark names no VIP.
-fn whom(target: &Target, via: Option<Via>) -> Result<(Via, IpAddr), Unaskable> {
-    match (target.id, via) {
-        (ServiceId::Address { vip, .. }, Some(Via::Vip)) => Ok((Via::Vip, vip)),
-        (ServiceId::Address { vip, port: 1.., .. }, None) => Ok((Via::Vip, vip)),
-        (ServiceId::Mark { .. }, Some(Via::Vip)) => Err(Unaskable::without_vip()),
-        (_, Some(Via::Address) | None) => Ok((Via::Address, target.address)),
-    }
-}
-
-fn default_port(target: &Target) -> Result<u16, &'static str> {
-    let udp = matches!(target.id, ServiceId::Address { protocol: Protocol::Udp, .. });
-    match target.port {
-        0 => Err("the real servers have no port of their own"),
-        _ if udp => Err("the service's port is one of UDP"),
-        port => Ok(port),
+/// The port that is asked where none is named: the server's, if it is one of the check's protocol.
+fn default_port(kind: &CheckKind, target: &Target) -> Result<u16, &'static str> {
+    let udp = match target.id {
+        ServiceId::Address { protocol, .. } => Some(protocol == Protocol::Udp),
+        ServiceId::Mark { .. } => None,
+    };
+    match kind {
+        CheckKind::Icmp | CheckKind::Script(_) => Ok(target.port),
+        _ if target.port == 0 => Err("the real servers have no port of their own"),
+        CheckKind::Udp(_) if udp == Some(false) => Err("the service's port is one of TCP"),
+        CheckKind::Udp(_) | CheckKind::Dns(_) => Ok(target.port),
+        CheckKind::Tcp
+        | CheckKind::Http(_)
+        | CheckKind::Tls(_)
+        | CheckKind::Smtp(_)
+        | CheckKind::Expect(_)
+        | CheckKind::All(_) => {
+            if udp == Some(true) {
+                return Err("the service's port is one of UDP");
+            }
+            Ok(target.port)
+        }
     }
 }
 
 impl Unaskable {
     fn without_port(kind: &str, why: &str) -> Self {
-        let message = format!("a {kind} check needs one here: {why}");
+        let message = format!("{} check needs one here: {why}", keys::with_article(kind));
         Self { key: "health.port", message, advice: "add health.port, or health = false" }
+    }
+
+    fn at_another_address() -> Self {
+        let message = "\"vip\" asks for a service's VIP, and `address` names another one".to_owned();
+        Self { key: "health.via", message, advice: "remove health.address, or health.via" }
     }
 
     fn without_vip() -> Self {

@@ -8,6 +8,8 @@ use crate::model::{RealServer, SchedulerKind};
 #[derive(Clone, Debug)]
 pub(super) struct Candidate<'a> {
     pub(super) server: &'a RealServer,
+    /// Its weight, which a script may have changed.
+    pub(super) weight: u32,
     /// What its check says; without one it is healthy.
     pub(super) healthy: bool,
     pub(super) drain: Drain,
@@ -77,7 +79,7 @@ pub(super) fn effective(
     candidates: &[Candidate<'_>],
     quorum: Option<bool>,
 ) -> Effective {
-    let weight = candidates.iter().filter(|candidate| counts(candidate)).map(|one| u64::from(one.server.weight)).sum();
+    let weight = candidates.iter().filter(|candidate| counts(candidate)).map(|one| u64::from(one.weight)).sum();
     let is_used = !candidates.is_empty() || policy.sorry_server.is_some();
     let quorum = is_used.then(|| has_quorum(policy, weight, quorum.unwrap_or(false)));
     let sorry = policy.sorry_server.as_ref().filter(|_| quorum == Some(false));
@@ -92,7 +94,7 @@ pub(super) fn effective(
         |server: &RealServer| sorry.is_some_and(|sorry| (sorry.address, sorry.port) == (server.address, server.port));
     let members: Vec<_> = sorry.cloned().into_iter().chain(of_the_model.filter(|server| !replaced(server))).collect();
     let takes_new = |role: &Role| matches!(role, Role::Serves | Role::Ramps | Role::ServesThoughFailed);
-    let serves = candidates.iter().zip(&roles).any(|(candidate, role)| candidate.server.weight > 0 && takes_new(role));
+    let serves = candidates.iter().zip(&roles).any(|(candidate, role)| candidate.weight > 0 && takes_new(role));
     Effective { quorum, weight, roles, members, with_sorry: sorry.is_some(), serves }
 }
 
@@ -111,7 +113,7 @@ fn role(policy: &Policy, scheduler: SchedulerKind, one: &Candidate<'_>, sorry: b
     match (one.drain, one.healthy) {
         (Drain::Over, _) => Role::Drained,
         // Quiesced by hand, a server is not there for new connections anyway, and keeps those that it has.
-        (Drain::No, true) if sorry && one.server.weight > 0 => Role::Suspended,
+        (Drain::No, true) if sorry && one.weight > 0 => Role::Suspended,
         (Drain::No, true) if one.ramp < 1000 && ramp_steps(scheduler) > 0 => Role::Ramps,
         (Drain::No, true) => Role::Serves,
         (Drain::No, false) if all_failed => Role::ServesThoughFailed,
@@ -125,7 +127,7 @@ fn role(policy: &Policy, scheduler: SchedulerKind, one: &Candidate<'_>, sorry: b
 
 /// A server's weight in the tables, none where it is in none.
 fn weight_of(role: Role, candidate: &Candidate<'_>, scheduler: SchedulerKind) -> Option<u32> {
-    let weight = candidate.server.weight;
+    let weight = candidate.weight;
     match role {
         Role::Serves | Role::ServesThoughFailed => Some(weight),
         Role::Ramps => Some(ramped(weight, candidate.ramp, ramp_steps(scheduler))),

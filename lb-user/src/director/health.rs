@@ -7,8 +7,7 @@ use std::time::Instant;
 use crate::api;
 use crate::director::Director;
 use crate::director::notify::Notice;
-use crate::director::policies::Verdict;
-use crate::health::{Check, Target, Via};
+use crate::health::{Check, Report, Target, Via};
 use crate::model::ServiceId;
 use crate::model::policy::Subject;
 use crate::tables::RealId;
@@ -16,15 +15,15 @@ use crate::tables::RealId;
 impl Director {
     /// A health check said something new of a server.
     pub fn set_health(&mut self, target: &Target, healthy: bool, detail: String) {
-        self.set_health_many([(*target, healthy, detail)]);
+        self.set_health_many([(*target, Report { healthy, detail, weight: None })]);
     }
 
-    /// Health checks changed their minds about many servers: whether each is healthy now, and why. Each service is
+    /// Health checks changed their minds about many servers: what is true of each now. Each service is
     /// changed once, however many of its servers are among them.
-    pub fn set_health_many(&mut self, verdicts: impl IntoIterator<Item = (Target, bool, String)>) {
+    pub fn set_health_many(&mut self, verdicts: impl IntoIterator<Item = (Target, Report)>) {
         let mut touched: BTreeMap<ServiceId, String> = BTreeMap::new();
-        for (target, healthy, detail) in verdicts {
-            if let Some(cause) = self.note_health(&target, healthy, detail) {
+        for (target, report) in verdicts {
+            if let Some(cause) = self.note_health(&target, report) {
                 touched.insert(target.id, cause);
             }
         }
@@ -42,19 +41,21 @@ impl Director {
         checks.iter_mut().for_each(|(target, check)| *check = check.clone().at_address(target));
     }
 
-    /// Takes a verdict down; gives the cause in words, if it is another one than before.
-    fn note_health(&mut self, target: &Target, healthy: bool, detail: String) -> Option<String> {
+    /// Takes a verdict down; gives the cause in words, if something else follows from it than before.
+    fn note_health(&mut self, target: &Target, report: Report) -> Option<String> {
         let id = (target.id, target.address, target.port);
         let server = self.model.server(&target.id, target.address, target.port)?;
         let before = self.policies.is_healthy(&id);
-        if healthy && !before {
+        let weight = self.policies.verdict(&id).and_then(|report| report.weight);
+        if report.healthy && !before {
             self.policies.start_ramp(&target.id, server, Instant::now());
         }
-        self.policies.set_verdict(id, Verdict { healthy, detail: detail.clone() });
-        if healthy == before {
-            return None;
-        }
+        self.policies.set_verdict(id, report.clone());
+        let Report { healthy, detail, weight: said } = report;
         let server = SocketAddr::new(target.address, target.port);
+        if healthy == before {
+            return (said != weight).then(|| format!("the check of {server} gives it another weight: {detail}"));
+        }
         let cause = format!("{server} is {}: {detail}", if healthy { "up" } else { "down" });
         self.policies.tell(Notice::new(Subject::Server, &target.id, Some(server), healthy, detail));
         Some(cause)
@@ -85,8 +86,8 @@ impl Director {
     /// For lists and the status.
     pub(super) fn health(&self, id: &RealId) -> api::Health {
         match self.policies.verdict(id) {
-            Some(Verdict { healthy: true, detail }) => api::Health::Up { detail: detail.clone() },
-            Some(Verdict { healthy: false, detail }) => api::Health::Down { reason: detail.clone() },
+            Some(Report { healthy: true, detail, .. }) => api::Health::Up { detail: detail.clone() },
+            Some(Report { healthy: false, detail, .. }) => api::Health::Down { reason: detail.clone() },
             None if self.policies.is_healthy(id) => api::Health::Unchecked,
             None => api::Health::Down { reason: "not checked yet".to_owned() },
         }

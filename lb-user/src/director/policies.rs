@@ -8,18 +8,10 @@ use crate::director::Director;
 use crate::director::drain::Drains;
 use crate::director::effective::{Candidate, Effective, effective};
 use crate::director::notify::{Notice, Notifier};
-use crate::health::{Check, Target};
+use crate::health::{Check, Report, Target};
 use crate::model::policy::{Policy, Subject};
 use crate::model::{RealServer, Service, ServiceId};
 use crate::tables::{Address, RealId, Step};
-
-/// What the check of a server said last.
-#[derive(Clone, Debug)]
-pub(super) struct Verdict {
-    pub(super) healthy: bool,
-    /// In words.
-    pub(super) detail: String,
-}
 
 /// A slow start.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +33,8 @@ pub(super) struct Policies {
     rules: BTreeMap<ServiceId, Policy>,
     none: Policy,
     pub(super) checks: BTreeMap<Target, Check>,
-    verdicts: HashMap<RealId, Verdict>,
+    /// What the check of each server said last.
+    verdicts: HashMap<RealId, Report>,
     ramps: HashMap<RealId, Ramp>,
     pub(super) drains: Drains,
     before: HashMap<ServiceId, Before>,
@@ -71,11 +64,11 @@ impl Policies {
     }
 
     /// What the check of a server said last, if it has one.
-    pub(super) fn verdict(&self, id: &RealId) -> Option<&Verdict> {
+    pub(super) fn verdict(&self, id: &RealId) -> Option<&Report> {
         self.verdicts.get(id)
     }
 
-    pub(super) fn set_verdict(&mut self, id: RealId, verdict: Verdict) {
+    pub(super) fn set_verdict(&mut self, id: RealId, verdict: Report) {
         self.verdicts.insert(id, verdict);
     }
 
@@ -85,6 +78,12 @@ impl Policies {
             Some(verdict) => verdict.healthy,
             None => !self.starts_down(&Target { id: id.0, address: id.1, port: id.2 }),
         }
+    }
+
+    /// A server's weight: the operator's, or that of the script that checks it, unless it is quiesced.
+    fn weight(&self, id: &RealId, server: &RealServer) -> u32 {
+        let said = self.verdicts.get(id).and_then(|report| report.weight);
+        said.filter(|_| server.weight != 0).map_or(server.weight, u32::from)
     }
 
     /// A server may take connections again: slowly, if it is to.
@@ -107,7 +106,13 @@ impl Policies {
         let candidate = |server| {
             let id = real_id(&service.id, server);
             let healthy = self.is_healthy(&id);
-            Candidate { server, healthy, drain: self.drains.of(&id), ramp: self.ramp(&id, now) }
+            Candidate {
+                server,
+                weight: self.weight(&id, server),
+                healthy,
+                drain: self.drains.of(&id),
+                ramp: self.ramp(&id, now),
+            }
         };
         let candidates: Vec<_> = service.servers.iter().map(candidate).collect();
         let quorum = self.before.get(&service.id).and_then(|before| before.quorum);

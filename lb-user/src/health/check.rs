@@ -1,17 +1,20 @@
 //! What is checked, and how.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
-
-use hyper::header::HeaderValue;
-use hyper::{Method, StatusCode, Uri};
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::ServiceId;
+
+use super::dns::DnsCheck;
+use super::expect::ExpectCheck;
+use super::http::HttpCheck;
+use super::script::ScriptCheck;
+use super::smtp::SmtpCheck;
+use super::tls::Tls;
+use super::udp::UdpCheck;
 
 /// A real server of a service, as the model knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,14 +32,22 @@ pub struct Target {
 pub struct Check {
     /// What is asked.
     pub kind: CheckKind,
-    /// Whom it is asked.
+    /// Whom it is asked; port 0 where the kind needs none.
     pub endpoint: SocketAddr,
     /// Whose address that is.
     pub via: Via,
     /// From the start of one probe to the start of the next; longer where a probe takes longer.
     pub interval: Duration,
+    /// Each probe comes later than that by a random part of this.
+    pub jitter: Duration,
+    /// The first probe comes within this time.
+    pub warmup: Duration,
     /// The whole time a probe has, from connecting to the answer.
     pub timeout: Duration,
+    /// While the server is in service, a bad answer counts only after so many further ones.
+    pub retry: u32,
+    /// How long after a bad answer such a further one is asked for.
+    pub delay_before_retry: Duration,
     /// Good answers in a row that put a server back.
     pub rise: u32,
     /// Bad answers in a row that take it out.
@@ -44,8 +55,29 @@ pub struct Check {
 }
 
 impl Check {
+    /// The check of a configuration that says no more: once a second, for at most a second, two answers for a change.
+    pub fn new(kind: CheckKind, endpoint: SocketAddr) -> Self {
+        let second = Duration::from_secs(1);
+        Self {
+            kind,
+            endpoint,
+            via: Via::Address,
+            interval: second,
+            jitter: Duration::ZERO,
+            warmup: second,
+            timeout: second,
+            retry: 0,
+            delay_before_retry: second,
+            rise: 2,
+            fall: 2,
+        }
+    }
+
     /// The same check of the real server's own address, if it asks for the VIP.
     pub fn at_address(mut self, target: &Target) -> Self {
+        if let CheckKind::All(checks) = &self.kind {
+            self.kind = CheckKind::All(checks.iter().map(|check| check.clone().at_address(target)).collect());
+        }
         if self.via == Via::Vip {
             self.endpoint.set_ip(target.address);
             self.via = Via::Address;
@@ -60,7 +92,7 @@ impl Check {
 pub enum Via {
     /// The VIP, at the MAC address of the real server: as clients' packets are forwarded to it.
     Vip,
-    /// The real server's own, as the director's routes say.
+    /// The real server's own, or the one that the check names, as the director's routes say.
     Address,
 }
 
@@ -74,13 +106,29 @@ impl Via {
     }
 }
 
-/// What a probe asks.
+/// What a probe asks. What is large is shared by all servers that are asked the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckKind {
     /// A TCP connection is accepted.
     Tcp,
-    /// An HTTP/1.1 request is answered with an expected status.
-    Http(HttpCheck),
+    /// An HTTP request is answered with an expected status and body.
+    Http(Arc<HttpCheck>),
+    /// A TLS handshake succeeds.
+    Tls(Arc<Tls>),
+    /// A datagram is not refused, or is answered as expected.
+    Udp(Arc<UdpCheck>),
+    /// A DNS question is answered as expected.
+    Dns(Arc<DnsCheck>),
+    /// An ICMP echo comes back.
+    Icmp,
+    /// A mail server greets and takes HELO and QUIT.
+    Smtp(Arc<SmtpCheck>),
+    /// A program of the operator says so.
+    Script(Arc<ScriptCheck>),
+    /// What is sent over a TCP connection is answered as expected.
+    Expect(Arc<ExpectCheck>),
+    /// Several, asked together, which must all be good. Of each of them, the kind, the endpoint and the timeout count.
+    All(Arc<[Check]>),
 }
 
 impl CheckKind {
@@ -88,97 +136,16 @@ impl CheckKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Http(http) if http.tls.is_some() => "https",
             Self::Http(_) => "http",
-        }
-    }
-}
-
-/// The request, and what answers are good.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpCheck {
-    /// Request method.
-    pub method: Method,
-    /// Path and query, as the request line has it.
-    pub path: Uri,
-    /// Host header; without it the endpoint's address, with the port unless that is 80.
-    pub host: Option<HeaderValue>,
-    /// The good ones.
-    pub status: StatusSet,
-}
-
-impl Default for HttpCheck {
-    fn default() -> Self {
-        Self { method: Method::GET, path: Uri::default(), host: None, status: StatusSet::default() }
-    }
-}
-
-/// A set of HTTP status codes, written `200-299,301`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StatusSet(Vec<RangeInclusive<u16>>);
-
-impl StatusSet {
-    /// Whether a status is in the set.
-    pub fn contains(&self, status: StatusCode) -> bool {
-        self.0.iter().any(|range| range.contains(&status.as_u16()))
-    }
-}
-
-impl Default for StatusSet {
-    /// 200-299
-    fn default() -> Self {
-        Self(vec![200..=299])
-    }
-}
-
-impl FromStr for StatusSet {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        text.split(',').map(status_range).collect::<Option<_>>().map(Self).ok_or(())
-    }
-}
-
-fn status_range(text: &str) -> Option<RangeInclusive<u16>> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (first, last) = (status(first)?, status(last)?);
-    (first <= last).then_some(first..=last)
-}
-
-fn status(text: &str) -> Option<u16> {
-    text.trim().parse().ok().filter(|code| (100..=599).contains(code))
-}
-
-impl fmt::Display for StatusSet {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, range) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "," };
-            write!(out, "{comma}{}", range.start())?;
-            if range.start() != range.end() {
-                write!(out, "-{}", range.end())?;
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_status_set_holds_what_it_names() {
-        let set: StatusSet = "200-204, 301,400-404".parse().expect("a set");
-        for (code, member) in [(199, false), (200, true), (204, true), (205, false), (301, true), (404, true)] {
-            let code = StatusCode::from_u16(code).expect("a status");
-            assert_eq!(set.contains(code), member, "{code}");
-        }
-        assert_eq!(set.to_string(), "200-204,301,400-404");
-    }
-
-    #[test]
-    fn what_is_not_a_status_set_is_refused() {
-        for text in ["", "ok", "200-", "299-200", "20", "600", "200;301", "200,,301"] {
-            assert!(text.parse::<StatusSet>().is_err(), "{text}");
+            Self::Tls(_) => "tls",
+            Self::Udp(_) => "udp",
+            Self::Dns(_) => "dns",
+            Self::Icmp => "icmp",
+            Self::Smtp(_) => "smtp",
+            Self::Script(_) => "script",
+            Self::Expect(_) => "expect",
+            Self::All(_) => "list",
         }
     }
 }

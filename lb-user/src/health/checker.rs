@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use super::check::{Check, Target, Via};
 use super::probe::{self, Answer};
@@ -28,6 +28,8 @@ pub struct HealthEvent {
     pub healthy: bool,
     /// Why, in words: "connection refused", "no answer within 1s", "status 503, expected 200-299".
     pub detail: String,
+    /// The weight that a script asked for.
+    pub weight: Option<u8>,
     /// From the start of the first probe that spoke for the change to the change.
     pub after: Duration,
 }
@@ -39,10 +41,12 @@ pub struct Report {
     pub healthy: bool,
     /// The last answer, in words.
     pub detail: String,
+    /// The weight that a script asked for.
+    pub weight: Option<u8>,
 }
 
 impl From<Report> for Health {
-    fn from(Report { healthy, detail }: Report) -> Self {
+    fn from(Report { healthy, detail, weight: _ }: Report) -> Self {
         if healthy { Self::Up { detail } } else { Self::Down { reason: detail } }
     }
 }
@@ -123,7 +127,7 @@ impl Checker {
 
 impl Report {
     fn unasked() -> Self {
-        Self { healthy: true, detail: "not checked yet".to_owned() }
+        Self { healthy: true, detail: "not checked yet".to_owned(), weight: None }
     }
 }
 
@@ -171,27 +175,31 @@ impl Teller {
         // of.
         let Ok(room) = self.events.reserve().await else { return false };
         *lock(&self.report) = now.clone();
-        let Report { healthy, detail } = now;
-        room.send(HealthEvent { target: self.target, healthy, detail, after });
+        let Report { healthy, detail, weight } = now;
+        room.send(HealthEvent { target: self.target, healthy, detail, weight, after });
         true
     }
 }
 
 async fn watch(check: Check, sockets: Sockets, mut state: State, teller: Teller) {
-    let mut ticks = interval_at(Instant::now() + jitter(&teller.target, check.interval), check.interval);
+    let mut ticks = interval_at(Instant::now() + place(&teller.target, check.warmup), check.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut first_against = Instant::now();
     loop {
         ticks.tick().await;
+        if !check.jitter.is_zero() {
+            sleep(check.jitter.mul_f64(fastrand::f64())).await;
+        }
         if state.against() == 0 {
             first_against = Instant::now();
         }
-        let (transition, detail) = match probe::ask(&check, &sockets).await {
-            Answer::Good(detail) => (state.observe(Outcome::Good), detail),
-            Answer::Bad(detail) => (state.observe(Outcome::Bad), with_hint(&check, &sockets, detail)),
-            Answer::Unknown(detail) => (None, detail),
+        let (transition, detail, weight) = match probe::outcome(&check, &sockets, state.is_up()).await {
+            Answer::Good(detail) => (state.observe(Outcome::Good), detail, None),
+            Answer::Weighted(detail, weight) => (state.observe(Outcome::Good), detail, Some(weight)),
+            Answer::Bad(detail) => (state.observe(Outcome::Bad), with_hint(&check, &sockets, detail), None),
+            Answer::Unknown(detail) => (None, detail, None),
         };
-        let now = Report { healthy: state.is_up(), detail };
+        let now = Report { healthy: state.is_up(), detail, weight };
         match transition {
             None => teller.tell(now),
             Some(_) if teller.transition(now, first_against.elapsed()).await => {}
@@ -208,11 +216,11 @@ fn with_hint(check: &Check, sockets: &Sockets, detail: String) -> String {
     detail
 }
 
-/// A target's place in the interval: spread over it, and the same at every start.
-fn jitter(target: &Target, interval: Duration) -> Duration {
+/// A target's place in the time of the first probes: spread over it, and the same at every start.
+fn place(target: &Target, warmup: Duration) -> Duration {
     let mut hasher = DefaultHasher::new();
     target.hash(&mut hasher);
-    interval.mul_f64(hasher.finish() as f64 / u64::MAX as f64)
+    warmup.mul_f64(hasher.finish() as f64 / u64::MAX as f64)
 }
 
 /// A report is replaced as a whole, and the list of news grows by whole targets, so a panic elsewhere cannot have left

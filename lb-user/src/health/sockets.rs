@@ -1,15 +1,19 @@
 //! Where the sockets of probes come from.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::io::Interest;
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use crate::leg::Door;
+
+/// The largest datagram, in bytes.
+const LARGEST_DATAGRAM: usize = 65_535;
 
 /// A source of sockets. All that a probe sends goes through one that was made here.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +61,42 @@ impl Sockets {
     pub fn met_silence(&self) -> bool {
         self.unheard.load(Ordering::Relaxed)
     }
+
+    /// A UDP socket that talks to `to` alone, and hears of ICMP errors.
+    ///
+    /// # Errors
+    /// What `connect` says.
+    pub fn udp(&self, to: SocketAddr) -> io::Result<UdpSocket> {
+        self.datagrams(to, Type::DGRAM, Protocol::UDP)
+    }
+
+    /// The same for any protocol whose packets are sent and received one by one.
+    ///
+    /// # Errors
+    /// What `connect` says; raw sockets need a privilege.
+    pub fn datagrams(&self, to: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<UdpSocket> {
+        let socket = self.socket(to, kind, protocol)?;
+        socket.connect(&to.into())?;
+        // A connected socket sends and receives in the same way whatever its protocol is.
+        UdpSocket::from_std(socket.into())
+    }
+}
+
+/// The next datagram, or the ICMP error that came instead.
+///
+/// An error alone does not make a socket readable, so it is waited for by name. Room for the largest datagram is taken
+/// when there is one: many sockets may wait for one that never comes.
+///
+/// # Errors
+/// The kernel's; what an ICMP error says.
+pub async fn datagram(socket: &UdpSocket) -> io::Result<Vec<u8>> {
+    let receive = || {
+        let mut bytes = vec![0; LARGEST_DATAGRAM];
+        let length = (&*SockRef::from(socket)).read(&mut bytes)?;
+        bytes.truncate(length);
+        Ok(bytes)
+    };
+    socket.async_io(Interest::READABLE | Interest::ERROR, receive).await
 }
 
 /// Ends a connection by a reset: no packet is waited for, and neither end remembers it (no TIME_WAIT).

@@ -132,8 +132,8 @@ const BAD_SERVERS: &[(&str, &str)] = &[
         "5: service.real_server.health.fall: 0 is out of range: 1..=1000",
     ),
     (
-        "address = \"192.0.2.10\"\nhealth = { type = \"icmp\" }",
-        "5: service.real_server.health.type: \"icmp\" is not one of tcp, http",
+        "address = \"192.0.2.10\"\nhealth = { type = \"ping\" }",
+        "5: service.real_server.health.type: \"ping\" is not one of tcp, http, https, tls, udp, dns, icmp, smtp, script, expect",
     ),
 ];
 

@@ -1,88 +1,25 @@
 //! The `health` of a service or server.
 
-use std::time::Duration;
+use toml::Value;
 
-use serde::{Serialize, Serializer};
+use crate::config::health_value;
+use crate::health::{Check, Target};
 
-use crate::health::{Check, CheckKind, HttpCheck};
-
-/// A check, key by key.
-#[derive(Clone, PartialEq, Serialize)]
-pub(super) struct HealthTable {
-    r#type: &'static str,
-    port: u16,
-    #[serde(flatten)]
-    request: Option<Request>,
-    #[serde(serialize_with = "duration")]
-    interval: Duration,
-    #[serde(serialize_with = "duration")]
-    timeout: Duration,
-    rise: u32,
-    fall: u32,
-}
-
-/// What only an http check has.
-#[derive(Clone, PartialEq, Serialize)]
-struct Request {
-    method: String,
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<String>,
-    status: String,
-}
-
-/// What a server says besides its service.
-#[derive(Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub(super) enum ServerHealth {
-    /// `false`: it is not checked, though its service says how.
-    Off(bool),
-    /// A check of its own.
-    Own(HealthTable),
-}
-
-impl HealthTable {
-    pub(super) fn of(check: &Check) -> Self {
-        let Check { kind, endpoint, interval, timeout, rise, fall, via: _ } = check;
-        let request = match kind {
-            CheckKind::Tcp => None,
-            CheckKind::Http(request) => Some(Request::of(request)),
-        };
-        let (port, interval, timeout) = (endpoint.port(), *interval, *timeout);
-        Self { r#type: kind.name(), port, request, interval, timeout, rise: *rise, fall: *fall }
-    }
-}
-
-impl Request {
-    fn of(request: &HttpCheck) -> Self {
-        let HttpCheck { method, path, host, status } = request;
-        let host = host.as_ref().and_then(|host| host.to_str().ok()).map(str::to_owned);
-        Self { method: method.to_string(), path: path.to_string(), host, status: status.to_string() }
-    }
-}
-
-impl ServerHealth {
-    /// What the service says, and what each server says besides: where all checks are the same it is said once.
-    pub(super) fn once_where_all_agree(checks: Vec<Option<HealthTable>>) -> (Option<HealthTable>, Vec<Option<Self>>) {
-        let mut different = checks.iter().flatten();
-        match different.next().cloned() {
-            Some(first) if different.all(|other| *other == first) => {
-                let own = checks.iter().map(|check| check.is_none().then_some(Self::Off(false))).collect();
-                (Some(first), own)
-            }
-            Some(_) | None => (None, checks.into_iter().map(|check| check.map(Self::Own)).collect()),
+/// What the service says, and what each server says besides: where all checks are the same it is said once, and `false` is
+/// said by a server that is not checked.
+pub(super) fn once_where_all_agree(checks: Vec<Option<Value>>) -> (Option<Value>, Vec<Option<Value>>) {
+    let mut different = checks.iter().flatten();
+    match different.next().cloned() {
+        Some(first) if different.all(|other| *other == first) => {
+            let own = checks.iter().map(|check| check.is_none().then_some(Value::Boolean(false))).collect();
+            (Some(first), own)
         }
+        Some(_) | None => (None, checks),
     }
 }
 
 /// A check in the words of the file.
-pub(in super::super) fn words(check: &Check) -> String {
-    match toml::to_string(&HealthTable::of(check)) {
-        Ok(text) => text.trim_end().replace('\n', ", "),
-        Err(error) => error.to_string(),
-    }
-}
-
-fn duration<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_duration(*duration))
+pub(in super::super) fn words(target: &Target, check: &Check) -> String {
+    let inline = health_value(check, target).to_string();
+    inline.trim_start_matches('{').trim_end_matches('}').trim().to_owned()
 }

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::health::{HealthTable, ServerHealth};
+use super::health::once_where_all_agree;
+use crate::config::health_value;
 use crate::health::{Check, Target};
 use crate::model::{Family, Netmask, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceId};
 
@@ -30,7 +31,7 @@ pub(super) struct ServiceTable {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     one_packet: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    health: Option<HealthTable>,
+    health: Option<toml::Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     real_server: Vec<ServerTable>,
 }
@@ -45,7 +46,7 @@ struct ServerTable {
     #[serde(skip_serializing_if = "is_zero")]
     lower_threshold: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    health: Option<ServerHealth>,
+    health: Option<toml::Value>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -63,9 +64,9 @@ impl ServiceTable {
         };
         let check = |server: &RealServer| {
             let target = Target { id: *id, address: server.address, port: server.port };
-            checks.get(&target).map(HealthTable::of)
+            checks.get(&target).map(|check| health_value(check, &target))
         };
-        let (health, mut own) = ServerHealth::once_where_all_agree(servers.iter().map(check).collect());
+        let (health, mut own) = once_where_all_agree(servers.iter().map(check).collect());
         // The file's order is that of `ipvsadm -a`: the newest is last.
         own.reverse();
         let real_server = servers.iter().rev().zip(own).map(|(server, health)| ServerTable::of(*id, server, health));
@@ -91,7 +92,7 @@ fn flags(scheduler: SchedulerKind, flags: SchedulerFlags) -> Vec<String> {
 }
 
 impl ServerTable {
-    fn of(id: ServiceId, server: &RealServer, health: Option<ServerHealth>) -> Self {
+    fn of(id: ServiceId, server: &RealServer, health: Option<toml::Value>) -> Self {
         let RealServer { address, port, weight, method: _, upper_threshold, lower_threshold } = *server;
         let is_marked = matches!(id, ServiceId::Mark { .. }) && port != 0;
         let address = if is_marked { SocketAddr::new(address, port).to_string() } else { address.to_string() };

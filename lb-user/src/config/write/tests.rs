@@ -15,16 +15,12 @@ fn check(target: Target, http: bool, own: bool) -> (Target, Check) {
         path: Uri::from_static("/alive?deep=1"),
         host: own.then(|| hyper::header::HeaderValue::from_static("www.example.com")),
         status: "200-204,301".parse().expect("a set"),
+        ..HttpCheck::default()
     };
-    let check = Check {
-        kind: if http { CheckKind::Http(request) } else { CheckKind::Tcp },
-        endpoint: std::net::SocketAddr::new(target.address, if own { 8080 } else { 80 }),
-        interval: Duration::from_millis(1500),
-        timeout: Duration::from_secs(61),
-        rise: 3,
-        fall: 1,
-        via: crate::health::Via::Address,
-    };
+    let kind = if http { CheckKind::Http(std::sync::Arc::new(request)) } else { CheckKind::Tcp };
+    let endpoint = std::net::SocketAddr::new(target.address, if own { 8080 } else { 80 });
+    let (interval, timeout) = (Duration::from_millis(1500), Duration::from_secs(61));
+    let check = Check { interval, warmup: interval, timeout, rise: 3, fall: 1, ..Check::new(kind, endpoint) };
     (target, check)
 }
 

@@ -22,7 +22,7 @@ fn sorry() -> RealServer {
 }
 
 fn candidate(server: &RealServer, healthy: bool) -> Candidate<'_> {
-    Candidate { server, healthy, drain: Drain::No, ramp: 1000 }
+    Candidate { server, weight: server.weight, healthy, drain: Drain::No, ramp: 1000 }
 }
 
 /// Numbers and weights of the members.

@@ -14,15 +14,8 @@ fn target(server: u8) -> Target {
 }
 
 fn check(endpoint: SocketAddr) -> Check {
-    Check {
-        kind: CheckKind::Tcp,
-        endpoint,
-        via: Via::Address,
-        interval: Duration::from_millis(20),
-        timeout: Duration::from_secs(1),
-        rise: 2,
-        fall: 3,
-    }
+    let interval = Duration::from_millis(20);
+    Check { interval, warmup: interval, fall: 3, ..Check::new(CheckKind::Tcp, endpoint) }
 }
 
 /// Each test has a loopback address of its own, so that nobody else takes a port that it closes for a while.
@@ -74,7 +67,7 @@ async fn news_is_what_a_probe_says_for_the_first_time() {
         }
         tokio::task::yield_now().await;
     };
-    assert_eq!(news, [(target(10), Report { healthy: true, detail: "connected".to_owned() })]);
+    assert_eq!(news, [(target(10), Report { healthy: true, detail: "connected".to_owned(), weight: None })]);
     // The same answer again is no news, however often it is given.
     for _ in 0..3 {
         listener_is_asked(&server).await;
@@ -139,7 +132,8 @@ async fn a_transition_that_nobody_heard_of_is_found_again() {
     let (server, address) = listener(6).await;
     drop(server);
     let (sender, mut events) = channel(1);
-    let other = HealthEvent { target: target(11), healthy: false, detail: String::new(), after: Duration::ZERO };
+    let other =
+        HealthEvent { target: target(11), healthy: false, detail: String::new(), weight: None, after: Duration::ZERO };
     sender.try_send(other.clone()).expect("room for one");
     let mut checker = Checker::new(sender);
     checker.set(vec![(target(10), check(address))]);
@@ -174,9 +168,9 @@ fn the_first_probes_are_spread_over_the_interval() {
     let interval = Duration::from_secs(8);
     let mut eighths = [0; 8];
     for server in 0..200 {
-        let jitter = jitter(&target(server), interval);
-        assert!(jitter <= interval);
-        eighths[usize::try_from(jitter.as_secs()).expect("small").min(7)] += 1;
+        let place = place(&target(server), interval);
+        assert!(place <= interval);
+        eighths[usize::try_from(place.as_secs()).expect("small").min(7)] += 1;
     }
     assert!(eighths.iter().all(|probes| (10..=45).contains(probes)), "{eighths:?}");
 }

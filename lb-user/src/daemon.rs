@@ -1,5 +1,6 @@
 //! `lvx run`: the director with its feet in the network: the API, the neighbour table, netfilter, health checks, time.
 
+use std::future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use crate::api::server::{Call, Server};
 use crate::api::{Request, Response};
 use crate::config::Config;
 use crate::director::Director;
-use crate::health::{Checker, HealthEvent};
+use crate::health::{Checker, HealthEvent, Report, Target, Waiting};
 use crate::leg::Questions;
 use crate::neighbours::{self, Event, Handle};
 use crate::netfilter::{self, Snapshot};
@@ -24,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks at what health checks found. Many servers that fail or recover together are few changes then, and
 /// the rest of the daemon has its turn.
 const REST: Duration = Duration::from_millis(50);
+
+/// How long changes of health are carried out without a break for others.
+const TURN: Duration = Duration::from_millis(20);
 
 /// How many transitions may wait for a look.
 const TRANSITIONS: usize = 65_536;
@@ -42,6 +46,7 @@ struct Daemon {
     neighbours: Handle,
     checker: Checker,
     questions: Questions,
+    waiting: Waiting,
     events: Events,
 }
 
@@ -95,6 +100,7 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
                 drop(back.send(response));
             }
             event = daemon.events.next() => daemon.happened(event?),
+            () = future::ready(()), if !daemon.waiting.is_empty() => daemon.carry_out(),
             _ = second.tick() => {
                 daemon.heard();
                 if let Err(error) = daemon.director.tick() {
@@ -167,7 +173,7 @@ impl Daemon {
         let checker = Checker::new(health_events);
         let events = Events { network, netfilter, health, rested: Instant::now() };
         let questions = Questions::new(config);
-        let mut daemon = Self { director, neighbours, checker, questions, events };
+        let mut daemon = Self { director, neighbours, checker, questions, waiting: Waiting::default(), events };
         daemon.follow_model();
         Ok(daemon)
     }
@@ -213,21 +219,29 @@ impl Daemon {
     }
 
     fn checked(&mut self, events: Vec<HealthEvent>) {
-        // The checker's own word is the latest; an event may be of a check that has ended.
-        let latest = |event: HealthEvent| {
-            let report = self.checker.report(&event.target)?;
-            let HealthEvent { target, after, .. } = event;
-            let (healthy, detail) = (report.healthy, report.detail);
+        for HealthEvent { target, after, .. } in events {
+            // The checker's own word is the latest; an event may be of a check that has ended.
+            let Some(Report { healthy, detail }) = self.checker.report(&target) else { continue };
             tracing::info!(service = %target.id, server = %target.address, healthy, ?after, detail, "health");
-            Some((target, healthy, detail))
-        };
-        self.director.set_health_many(events.into_iter().filter_map(latest));
+            self.waiting.add(target);
+        }
+    }
+
+    /// Tells the director of servers whose health has changed, service by service, for as long as its turn is.
+    fn carry_out(&mut self) {
+        let start = Instant::now();
+        while let Some(targets) = self.waiting.next_service() {
+            let reports = targets.into_iter().filter_map(|target| Some((target, self.checker.report(&target)?)));
+            self.director.set_health_many(reports.map(verdict));
+            if start.elapsed() > TURN {
+                return;
+            }
+        }
     }
 
     /// The reason for a verdict may be another one by now.
     fn heard(&mut self) {
-        let news = self.checker.take_news().into_iter();
-        self.director.set_health_many(news.map(|(target, report)| (target, report.healthy, report.detail)));
+        self.director.set_health_many(self.checker.take_news().into_iter().map(verdict));
     }
 
     /// The model changed: other addresses to resolve, other servers to check.
@@ -237,6 +251,10 @@ impl Daemon {
         self.neighbours.watch(addresses);
         self.checker.set(checks);
     }
+}
+
+fn verdict((target, report): (Target, Report)) -> (Target, bool, String) {
+    (target, report.healthy, report.detail)
 }
 
 fn every(seconds: u64) -> tokio::time::Interval {

@@ -145,7 +145,7 @@ fn a_server_without_the_vip_is_out(arms: Arms) -> Result<()> {
         assert_eq!(answers(&director, side)?, ["r1", "r2"]);
     }
     director.end(libc::SIGTERM)?;
-    wait::until("the leg is gone", LIMIT, || Ok(!director.sh("ip -o link")?.stdout.contains("lvx")))?;
+    wait::until("the leg is gone", LIMIT, || Ok(!director.sh("ip -o link")?.stdout.contains("lvx0")))?;
     Ok(())
 }
 

@@ -11,8 +11,10 @@ mod http;
 mod probe;
 mod sockets;
 mod state;
+mod waiting;
 
 pub use check::{Check, CheckKind, HttpCheck, StatusSet, Target, Via};
 pub use checker::{Checker, HealthEvent, Report};
 pub use sockets::Sockets;
 pub use state::{Outcome, State, Transition};
+pub use waiting::Waiting;

@@ -3,6 +3,7 @@
 mod lifecycle;
 mod origin;
 
+use std::future;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +19,7 @@ use crate::api::{Request, Response};
 use crate::config::Config;
 use crate::director::Director;
 use crate::director::notify::Notifier;
-use crate::health::{Checker, HealthEvent, Report};
+use crate::health::{Checker, HealthEvent, Report, Waiting};
 use crate::leg::Questions;
 use crate::neighbours::{self, Event, Handle};
 use crate::netfilter::{self, Snapshot};
@@ -32,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks at what health checks found. Many servers that fail or recover together are few changes then, and
 /// the rest of the daemon has its turn.
 const REST: Duration = Duration::from_millis(50);
+
+/// How long changes of health are carried out without a break for others.
+const TURN: Duration = Duration::from_millis(20);
 
 /// How many transitions may wait for a look.
 const TRANSITIONS: usize = 65_536;
@@ -50,6 +54,7 @@ struct Daemon<'v> {
     neighbours: Handle,
     checker: Checker,
     questions: Questions,
+    waiting: Waiting,
     events: Events,
     lifecycle: Lifecycle,
     netfilter: Netfilter,
@@ -121,6 +126,7 @@ async fn balance(origin: Origin, places: &Places, vips: &vips::Handle) -> Result
                 drop(back.send(response));
             }
             event = daemon.events.next() => daemon.happened(event?),
+            () = future::ready(()), if !daemon.waiting.is_empty() => daemon.carry_out(),
             _ = second.tick() => {
                 daemon.heard();
                 if let Err(error) = daemon.director.tick() {
@@ -188,7 +194,17 @@ impl<'v> Daemon<'v> {
         let events = Events { network, netfilter, health, rested: Instant::now() };
         let netfilter = Netfilter { snapshots, follower: None };
         let questions = Questions::new(&chosen.config);
-        let mut daemon = Self { director, neighbours, checker, questions, events, lifecycle, netfilter, vips };
+        let mut daemon = Self {
+            director,
+            neighbours,
+            checker,
+            questions,
+            waiting: Waiting::default(),
+            events,
+            lifecycle,
+            netfilter,
+            vips,
+        };
         if chosen.config.follow_netfilter {
             daemon.follow_netfilter(true);
         } else {
@@ -300,15 +316,24 @@ impl<'v> Daemon<'v> {
     }
 
     fn checked(&mut self, events: Vec<HealthEvent>) {
-        // The checker's own word is the latest; an event may be of a check that has ended.
-        let latest = |event: HealthEvent| {
-            let report = self.checker.report(&event.target)?;
-            let HealthEvent { target, after, .. } = event;
-            let Report { healthy, detail, .. } = &report;
+        for HealthEvent { target, after, .. } in events {
+            // The checker's own word is the latest; an event may be of a check that has ended.
+            let Some(Report { healthy, detail, .. }) = self.checker.report(&target) else { continue };
             tracing::info!(service = %target.id, server = %target.address, healthy, ?after, detail, "health");
-            Some((target, report))
-        };
-        self.director.set_health_many(events.into_iter().filter_map(latest));
+            self.waiting.add(target);
+        }
+    }
+
+    /// Tells the director of servers whose health has changed, service by service, for as long as its turn is.
+    fn carry_out(&mut self) {
+        let start = Instant::now();
+        while let Some(targets) = self.waiting.next_service() {
+            let reports = targets.into_iter().filter_map(|target| Some((target, self.checker.report(&target)?)));
+            self.director.set_health_many(reports);
+            if start.elapsed() > TURN {
+                return;
+            }
+        }
     }
 
     /// The reason for a verdict may be another one by now.

@@ -208,9 +208,9 @@ async fn watch(check: Check, sockets: Sockets, mut state: State, teller: Teller)
     }
 }
 
-/// A real server without the VIP is silent about it: what it would forward goes no further.
+/// A real server without the VIP is silent about it, or says that what it would forward goes no further.
 fn with_hint(check: &Check, sockets: &Sockets, detail: String) -> String {
-    if check.via == Via::Vip && sockets.met_silence() {
+    if check.via == Via::Vip && sockets.found_nobody() {
         return format!("{detail}; is {} on its lo?", check.endpoint.ip());
     }
     detail

@@ -22,6 +22,7 @@ mod state;
 mod status;
 mod tls;
 mod udp;
+mod waiting;
 
 #[cfg(test)]
 mod lab;
@@ -39,3 +40,4 @@ pub use state::{Outcome, State, Transition};
 pub use status::StatusSet;
 pub use tls::{Tls, TlsError, TlsSettings};
 pub use udp::UdpCheck;
+pub use waiting::Waiting;

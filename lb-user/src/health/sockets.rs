@@ -1,6 +1,6 @@
 //! Where the sockets of probes come from.
 
-use std::io::{self, Read as _};
+use std::io::{self, ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ const LARGEST_DATAGRAM: usize = 65_535;
 #[derive(Clone, Debug, Default)]
 pub struct Sockets {
     leg: Option<(Arc<Door>, IpAddr)>,
-    /// Whether the last TCP connection was asked for, and nobody has said anything.
+    /// Whether the last TCP connection was asked for, and neither accepted nor refused.
     unheard: Arc<AtomicBool>,
 }
 
@@ -50,15 +50,21 @@ impl Sockets {
     /// # Errors
     /// What `connect` says.
     pub async fn tcp(&self, to: SocketAddr) -> io::Result<TcpStream> {
+        self.unheard.store(false, Ordering::Relaxed);
         let socket = self.socket(to, Type::STREAM, Protocol::TCP)?;
         self.unheard.store(true, Ordering::Relaxed);
         let connected = TcpSocket::from_std_stream(socket.into()).connect(to).await;
-        self.unheard.store(false, Ordering::Relaxed);
+        let spoke = match &connected {
+            Ok(_) => true,
+            Err(error) => [ErrorKind::ConnectionRefused, ErrorKind::ConnectionReset].contains(&error.kind()),
+        };
+        self.unheard.store(!spoke, Ordering::Relaxed);
         connected
     }
 
-    /// Whether the last [`Self::tcp`] was given up on, because nobody said anything.
-    pub fn met_silence(&self) -> bool {
+    /// Whether the last [`Self::tcp`] found nobody who has the address: it was neither accepted nor refused. It may have
+    /// been given up on meanwhile.
+    pub fn found_nobody(&self) -> bool {
         self.unheard.load(Ordering::Relaxed)
     }
 

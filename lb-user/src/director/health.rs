@@ -41,10 +41,11 @@ impl Director {
         if healthy && !before {
             self.policies.start_ramp(&target.id, server, Instant::now());
         }
-        self.policies.set_verdict(id, Verdict { healthy, detail: detail.clone() });
         if healthy == before {
+            self.policies.set_verdict(id, Verdict { healthy, detail });
             return None;
         }
+        self.policies.set_verdict(id, Verdict { healthy, detail: detail.clone() });
         let server = SocketAddr::new(target.address, target.port);
         let cause = format!("{server} is {}: {detail}", if healthy { "up" } else { "down" });
         self.policies.tell(Notice::new(Subject::Server, &target.id, Some(server), healthy, detail));

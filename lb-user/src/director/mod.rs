@@ -73,10 +73,12 @@ impl Director {
             sizes: [config.sizes.connections.into(), config.sizes.templates.into()],
             warnings: Vec::new(),
         };
+        director.policies.quiet = true;
         let wanted = Model::new(config.services.iter().cloned(), config.timeouts).with_sysctls(config.ipvs);
         for change in plan(&director.model, &wanted) {
             director.change(&change).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
         }
+        director.policies.quiet = false;
         director.compile_marks();
         Ok(director)
     }
@@ -89,11 +91,13 @@ impl Director {
         self.remember_drains(directory).context("cannot read what is drained")?;
         let (journal, replay) = Journal::open(directory, &self.model).context("cannot read what was set by hand")?;
         self.warnings.extend(replay.warnings);
+        self.policies.quiet = true;
         for change in &replay.changes {
             if let Err(refusal) = self.change(change) {
                 self.warn(format!("a change made by hand could not be made again: {refusal}"));
             }
         }
+        self.policies.quiet = false;
         self.journal = Some(journal);
         Ok(())
     }
@@ -192,7 +196,7 @@ impl Director {
                 self.carry(&service.id, "changed by hand");
             }
             Request::DeleteServer { id, address, port } => {
-                self.policies.forget(|server| *server == (*id, *address, *port));
+                self.policies.forget(&(*id, *address, *port));
             }
             Request::SetTimeouts { .. } => self.tables.set_timeouts(&self.model.timeouts()),
             Request::SetSysctls { .. } => self.tables.set_sysctls(self.model.sysctls()),
@@ -214,7 +218,9 @@ impl Director {
 
     fn forget_service(&mut self, id: &ServiceId) -> Result<(), Refusal> {
         self.tables.remove_service(id)?;
-        self.policies.forget_service(id);
+        if let Some(service) = self.model.service(id) {
+            self.policies.forget_service(service);
+        }
         Ok(())
     }
 

@@ -132,10 +132,10 @@ fn left(drain: &DrainEntry) -> (u64, u64) {
 }
 
 fn must(client: &mut Client, request: &Request) -> Result<()> {
-    match client.ask_in_words(request).map_err(anyhow::Error::msg)? {
-        Response::Refused { refusal } => bail!("{refusal}"),
-        _done => Ok(()),
+    if let Response::Refused { refusal } = client.ask_in_words(request).map_err(anyhow::Error::msg)? {
+        bail!("{refusal}");
     }
+    Ok(())
 }
 
 fn ask(client: &mut Client) -> Result<Vec<DrainEntry>> {

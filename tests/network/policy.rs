@@ -12,7 +12,7 @@ use super::echo::Echo;
 use super::setup::Setup;
 use super::talk::TcpFlow;
 
-const LIMIT: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// The port of the service, and the one that checks ask.
 const SERVICE: u16 = 7;
@@ -113,7 +113,8 @@ fn all_go_down_the_sorry_server_answers_and_whoever_wants_to_know_is_told_why() 
         assert_eq!(answers(&director, &director.clients(six)[..4])?, ["r2"]);
     }
     let listed = director.does(&["ipvsadm -Ln"])?;
-    assert!(listed.contains("172.16.100.10:7             Route   0 "), "it is listed with weight 0:\n{listed}");
+    let mut first = listed.lines().filter(|line| line.contains("172.16.100.10:7"));
+    assert!(first.any(|line| line.contains("Route   0 ")), "it is listed with weight 0:\n{listed}");
     assert!(director.does(&["lvx status"])?.contains("inhibited, DOWN (connection refused)"));
 
     second.end()?;
@@ -173,16 +174,16 @@ fn a_server_is_drained_in_good_order_and_stays_out_after_a_restart_too() -> Resu
     director.start()?;
     let mut kept = flows_to(&director, "r1")?;
     for ((six, _, [a, ..]), flow) in FAMILIES.into_iter().zip(&mut kept) {
-        director.does(&[&format!("lvx drain {a} --for 10m")])?;
+        director.does(&[&format!("lvx drain {a} --for 10m30s")])?;
         let server = director.server(a)?;
-        ensure!(matches!(server.role, Role::Draining { left: 500..=600 }), "{server:?}");
+        ensure!(matches!(server.role, Role::Draining { left: 600..=630 }), "{server:?}");
         assert_eq!(server.effective_weight, Some(0));
         assert_eq!(flow.ask()?, Answer::from("r1"), "connections stay");
         assert_eq!(answers(&director, &director.clients(six)[10..14])?, ["r2"], "new clients go elsewhere");
         let drain = drain_of(&director, a)?;
         assert!(!drain.over && drain.servers[0].connections >= 1 && drain.servers[0].templates == 1, "{drain:?}");
         let shown = director.does(&["lvx status", "lvx drains"])?;
-        assert!(shown.contains("draining 9m") && shown.contains(&format!("{a}: 9m")), "{shown}");
+        assert!(shown.contains("draining 10m") && shown.contains(&format!("{a}: 10m")), "{shown}");
 
         let waited = director.does(&[&format!("lvx drain {a} --for 2s --wait")])?;
         assert!(waited.contains("1 templates left"), "{waited}");
@@ -209,7 +210,7 @@ fn a_server_is_drained_in_good_order_and_stays_out_after_a_restart_too() -> Resu
 
 #[test]
 fn alpha_servers_wait_for_their_first_answer_and_start_slowly() -> Result<()> {
-    let keys = "scheduler = \"wlc\"\nalpha = true\nslow_start = \"3s\"";
+    let keys = "scheduler = \"wlc\"\nalpha = true\nslow_start = \"8s\"";
     let director = Setup::new(Arms::One).config(&services(keys, "weight = 100")).stopped()?;
     let _echoes = ["r1", "r2"].map(|host| serve(&director, host));
     let _second = be_well(&director, "r2")?;

@@ -255,3 +255,36 @@ fn a_change_by_hand_heals_nobody_and_ends_no_drain() {
 fn name(server: &str) -> String {
     if server.contains(':') { format!("[{server}]:80") } else { format!("{server}:80") }
 }
+
+/// Thousands of verdicts at once: each service is changed once, and nobody waits long.
+#[test]
+fn a_mass_failure_and_recovery_is_one_change_of_each_service() {
+    let servers: String = (1..=10).map(|last| format!("{{ address = \"172.16.100.{last}\" }},")).collect();
+    let service = |number: u32| {
+        let (high, low) = (number / 200, number % 200 + 1);
+        format!(
+            "[[service]]\ntcp = \"10.1.{high}.{low}:80\"\nscheduler = \"rr\"
+             sorry_server = {{ address = \"172.16.100.99\" }}\nreal_server = [{servers}]\n"
+        )
+    };
+    let text: String = (0..1000).map(service).collect();
+    let config = config::parse("lvx.toml", &text).unwrap_or_else(|problems| panic!("{}", problems[0]));
+    let sizes = lb_user::dataplane::Sizes { connections: 4096, templates: 1024, services: 1024, real_servers: 16_384 };
+    let mut director = TestDirector::configured(&config::Config { sizes, ..config.clone() });
+    let all = |healthy: bool| {
+        let servers = config.services.iter().flat_map(|service| service.servers.iter().map(|one| (service.id, one)));
+        let target =
+            |(id, one): (ServiceId, &lb_user::model::RealServer)| Target { id, address: one.address, port: 80 };
+        servers.map(|server| (target(server), healthy, "as the test says".to_owned())).collect::<Vec<_>>()
+    };
+    let last = config.services.last().expect("services").id;
+    for (healthy, members) in [(false, 1), (true, 10)] {
+        let events = all(healthy);
+        let start = std::time::Instant::now();
+        director.director().set_health_many(events);
+        let took = start.elapsed();
+        println!("10,000 servers of 1,000 services, healthy: {healthy}: {took:?}");
+        assert_eq!(director.director().tables().members(&last).count(), members);
+        assert!(took < std::time::Duration::from_secs(30), "{took:?}");
+    }
+}

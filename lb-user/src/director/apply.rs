@@ -69,11 +69,13 @@ impl Director {
         let is_less = !replay.warnings.is_empty() || !overruled.is_empty();
         self.warnings.extend(replay.warnings);
         self.tell_overruled(&overruled);
+        self.policies.quiet = true;
         for change in plan(&self.model, &model) {
             if let Err(refusal) = self.change(&change) {
                 self.warn(format!("a change made by hand could not be made again: {refusal}"));
             }
         }
+        self.policies.quiet = false;
         if is_less {
             match record.keep_before() {
                 Ok(sentence) => self.warnings.push(sentence),

@@ -8,7 +8,7 @@ use lb_common::service::Traffic;
 use crate::api::Rates;
 use crate::model::{Model, ServiceId};
 use crate::tables::maps::Maps;
-use crate::tables::{RealId, Tables};
+use crate::tables::{Address, RealId, Tables};
 
 /// The moving averages of a service or a server, in IPVS' fixed point.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,9 +61,12 @@ impl Estimators {
                 estimator.step(traffic);
                 services.insert(service.id, estimator);
             }
-            for server in &service.servers {
-                let id = (service.id, server.address, server.port);
-                if let Some((_, _, traffic)) = tables.server(&service.id, &(server.address, server.port)) {
+            let is_listed = |first: &Address| service.servers.iter().any(|one| (one.address, one.port) == *first);
+            // The sorry server comes first while it serves.
+            let sorry = tables.members(&service.id).map(|(first, _)| first).take(1).filter(|first| !is_listed(first));
+            for server in service.servers.iter().map(|server| (server.address, server.port)).chain(sorry) {
+                let id = (service.id, server.0, server.1);
+                if let Some((_, _, traffic)) = tables.server(&service.id, &server) {
                     let mut estimator = self.servers.get(&id).copied().unwrap_or_else(|| Estimator::starting(traffic));
                     estimator.step(traffic);
                     servers.insert(id, estimator);

@@ -126,6 +126,7 @@ impl Director {
         let reasons = self.plane.reasons().map_err(|error| Refusal::Other(format!("{error:#}")))?;
         let mut warnings: Vec<String> = self.interfaces.warnings().collect();
         warnings.extend(self.marks.warnings().cloned());
+        warnings.extend(self.policies.warnings());
         warnings.extend(self.warnings.iter().cloned());
         warnings.extend(self.base.warnings().cloned());
         let fill = |table: &str, used: u64, size: u64| TableFill { table: table.to_owned(), used, size };

@@ -84,9 +84,11 @@ impl Director {
         };
         let sorry: Vec<_> = director.policies.sorry_servers().map(|server| server.address).collect();
         director.followed.replace(&[], &sorry);
+        director.policies.quiet = true;
         for change in plan(&director.model, director.base.model()) {
             director.change(&change).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
         }
+        director.policies.quiet = false;
         director.compile_marks();
         Ok(director)
     }
@@ -200,7 +202,7 @@ impl Director {
                 self.carry(&service.id, "changed by hand");
             }
             Request::DeleteServer { id, address, port } => {
-                self.policies.forget(|server| *server == (*id, *address, *port));
+                self.policies.forget(&(*id, *address, *port));
             }
             Request::SetTimeouts { .. } => self.tables.set_timeouts(&self.model.timeouts()),
             Request::SetSysctls { .. } => self.tables.set_sysctls(self.model.sysctls()),
@@ -229,7 +231,9 @@ impl Director {
 
     fn forget_service(&mut self, id: &ServiceId) -> Result<(), Refusal> {
         self.tables.remove_service(id)?;
-        self.policies.forget_service(id);
+        if let Some(service) = self.model.service(id) {
+            self.policies.forget_service(service);
+        }
         Ok(())
     }
 

@@ -38,9 +38,11 @@ pub(super) struct Policies {
     ramps: HashMap<RealId, Ramp>,
     pub(super) drains: Drains,
     before: HashMap<ServiceId, Before>,
-    /// Services whose tables could not be made as they are to be, for want of room.
-    stuck: BTreeSet<ServiceId>,
+    /// Services whose tables could not be made as they are to be, and why.
+    stuck: BTreeMap<ServiceId, Refusal>,
     pub(super) notifier: Notifier,
+    /// Set while services are made that are not there yet: nobody is told of how they become what they are.
+    pub(super) quiet: bool,
 }
 
 impl Policies {
@@ -119,16 +121,24 @@ impl Policies {
         effective(self.of(&service.id), service.scheduler, &candidates, quorum)
     }
 
-    /// A server, or a service and all of its servers, is no more.
-    pub(super) fn forget(&mut self, gone: impl Fn(&RealId) -> bool) {
-        self.verdicts.retain(|id, _| !gone(id));
-        self.ramps.retain(|id, _| !gone(id));
+    /// A server is no more.
+    pub(super) fn forget(&mut self, id: &RealId) {
+        self.verdicts.remove(id);
+        self.ramps.remove(id);
     }
 
-    pub(super) fn forget_service(&mut self, service: &ServiceId) {
-        self.forget(|(id, ..)| id == service);
-        self.before.remove(service);
-        self.stuck.remove(service);
+    /// A service and its servers are no more.
+    pub(super) fn forget_service(&mut self, service: &Service) {
+        service.servers.iter().for_each(|server| self.forget(&real_id(&service.id, server)));
+        self.before.remove(&service.id);
+        self.stuck.remove(&service.id);
+    }
+
+    /// What the operator should know.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        self.stuck.iter().map(|(id, refusal)| {
+            format!("{id}: health, a drain or a slow start has no effect yet, and is tried again: {refusal}")
+        })
     }
 
     /// What a service has become; tells of it.
@@ -136,7 +146,7 @@ impl Policies {
         let Effective { quorum, serves, weight, .. } = *effective;
         let before = self.before.insert(service.id, Before { quorum, serves });
         // Nobody is told of how it began.
-        let Some(before) = before.filter(|before| before.quorum.is_some()) else { return };
+        let Some(before) = before.filter(|before| before.quorum.is_some() && !self.quiet) else { return };
         if before.serves != serves {
             self.tell(Notice::new(Subject::Service, &service.id, None, serves, cause.to_owned()));
         }
@@ -200,8 +210,7 @@ impl Director {
                 self.policies.stuck.remove(id);
             }
             Err(refusal) => {
-                self.policies.stuck.insert(*id);
-                self.warn(format!("{id}: the health check's verdict has no effect: {refusal}"));
+                self.policies.stuck.insert(*id, refusal);
             }
         }
     }
@@ -233,11 +242,11 @@ impl Director {
     /// A second has passed: slow starts go on, drains end, and what had no room is tried again.
     pub(super) fn advance(&mut self) {
         let now = Instant::now();
-        let mut touched = std::mem::take(&mut self.policies.stuck);
-        touched.extend(self.policies.ramps.keys().map(|(id, ..)| *id));
+        let ramping = self.policies.ramps.keys().map(|(id, ..)| *id);
+        let touched: BTreeSet<_> = ramping.chain(self.policies.stuck.keys().copied()).collect();
         self.policies.ramps.retain(|_, ramp| now.saturating_duration_since(ramp.since) < ramp.length);
         for id in touched {
-            self.carry(&id, "slow start");
+            self.carry(&id, "a second has passed");
         }
         self.end_drains();
     }

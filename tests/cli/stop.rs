@@ -8,7 +8,6 @@ use xtask::lab::{Answer, Arms};
 use crate::network::director::Director;
 use crate::network::setup::Setup;
 
-
 fn has_program(director: &Director) -> Result<bool> {
     Ok(director.does(&["ip link"])?.contains("xdp"))
 }

@@ -17,6 +17,7 @@ mod persistence;
 mod quoted;
 mod random;
 mod reuse;
+mod scale;
 mod servers;
 mod sysctls;
 mod tcp;

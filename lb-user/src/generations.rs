@@ -85,6 +85,7 @@ impl Generations {
     /// The directory cannot be used.
     pub fn open(state: &Path) -> io::Result<Self> {
         let directory = state.join("generations");
+        fs::create_dir_all(state).map_err(|error| named(state, &error))?;
         fs::create_dir_all(&directory).map_err(|error| named(&directory, &error))?;
         let (mut all, mut highest) = (Vec::new(), 0);
         for entry in fs::read_dir(&directory).map_err(|error| named(&directory, &error))? {

@@ -18,6 +18,7 @@ mod policies;
 mod quoted;
 mod random;
 mod reuse;
+mod scale;
 mod servers;
 mod sysctls;
 mod tcp;

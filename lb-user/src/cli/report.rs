@@ -14,7 +14,7 @@ pub(super) fn json(response: &Response) -> Result<String> {
     if let Some(answer) = value.as_object_mut() {
         answer.remove("answer");
     }
-    Ok(serde_json::to_string_pretty(&value)?)
+    Ok(format!("{}\n", serde_json::to_string_pretty(&value)?))
 }
 
 /// For people.
@@ -31,6 +31,7 @@ pub(super) fn text(response: &Response) -> Result<String> {
             writeln!(out, "applied; generation {generation} runs")?;
         }
         Response::Generations { generations } => write_generations(&mut out, generations)?,
+        Response::Exported { text } => out.push_str(text),
         Response::Done
         | Response::Refused { .. }
         | Response::Services { .. }
@@ -38,8 +39,7 @@ pub(super) fn text(response: &Response) -> Result<String> {
         | Response::Timeouts { .. }
         | Response::Sysctls { .. }
         | Response::Status { .. }
-        | Response::Drains { .. }
-        | Response::Exported { .. } => bail!("the daemon gave another answer: {response:?}"),
+        | Response::Drains { .. } => bail!("the daemon gave another answer: {response:?}"),
     }
     Ok(out)
 }

@@ -220,8 +220,8 @@ impl Director {
                 | Request::Drains => {}
             }
         }
-        let services = changed.iter().filter_map(|id| prepared.merged.model.service(id));
-        services.map(|service| room.holds(service)).collect()
+        let mut services = changed.iter().filter_map(|id| prepared.merged.model.service(id));
+        services.try_for_each(|service| room.holds(service))
     }
 
     fn report(&mut self, config: &Config, prepared: &Prepared) -> Result<Report, Refusal> {

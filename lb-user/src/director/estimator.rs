@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use lb_common::service::Traffic;
 
 use crate::api::Rates;
-use crate::model::{Model, ServiceId};
+use crate::model::{Model, RealServer, Service, ServiceId};
 use crate::tables::maps::Maps;
-use crate::tables::{Address, RealId, Tables};
+use crate::tables::{Address, Passed, RealId, Tables};
 
 /// The moving averages of a service or a server, in IPVS' fixed point.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,53 +43,76 @@ impl Estimator {
     }
 }
 
+/// The estimators of a service and its servers.
+#[derive(Debug)]
+struct Group {
+    own: Estimator,
+    /// In the order of the service's servers.
+    servers: Vec<(Address, Estimator)>,
+}
+
+impl Group {
+    /// The estimator of a server, which mostly stands where it stood.
+    fn server(&self, place: usize, server: &Address) -> Option<Estimator> {
+        let there = self.servers.get(place).filter(|(address, _)| address == server);
+        let found = there.or_else(|| self.servers.iter().find(|(address, _)| address == server));
+        found.map(|(_, estimator)| *estimator)
+    }
+
+    fn step<M: Maps>(&mut self, service: &Service, sorry: Option<Address>, mut passed: Passed<'_, M>) {
+        self.own.step(passed.traffic());
+        let servers = service.servers.iter().map(RealServer::key).chain(sorry);
+        let servers = servers.enumerate().filter_map(|(place, server)| {
+            let traffic = passed.to(&server)?;
+            let mut estimator = self.server(place, &server).unwrap_or_else(|| Estimator::starting(traffic));
+            estimator.step(traffic);
+            Some((server, estimator))
+        });
+        self.servers = servers.collect();
+    }
+}
+
 /// The estimators of all services and servers.
 #[derive(Debug, Default)]
 pub(super) struct Estimators {
-    services: HashMap<ServiceId, Estimator>,
-    servers: HashMap<RealId, Estimator>,
+    services: HashMap<ServiceId, Group>,
 }
 
 impl Estimators {
     /// Two seconds have passed.
     pub(super) fn step<M: Maps>(&mut self, model: &Model, tables: &Tables<M>) {
-        let (mut services, mut servers) = (HashMap::new(), HashMap::new());
+        let mut count = 0;
         for service in model.services() {
-            if let Some((_, traffic)) = tables.service(&service.id) {
-                let mut estimator =
-                    self.services.get(&service.id).copied().unwrap_or_else(|| Estimator::starting(traffic));
-                estimator.step(traffic);
-                services.insert(service.id, estimator);
-            }
-            let is_listed = |first: &Address| service.servers.iter().any(|one| (one.address, one.port) == *first);
+            let Some(passed) = tables.passed(&service.id) else { continue };
+            let is_listed = |first: &Address| service.servers.iter().any(|server| server.key() == *first);
             // The sorry server comes first while it serves.
-            let sorry = tables.members(&service.id).map(|(first, _)| first).take(1).filter(|first| !is_listed(first));
-            for server in service.servers.iter().map(|server| (server.address, server.port)).chain(sorry) {
-                let id = (service.id, server.0, server.1);
-                if let Some((_, _, traffic)) = tables.server(&service.id, &server) {
-                    let mut estimator = self.servers.get(&id).copied().unwrap_or_else(|| Estimator::starting(traffic));
-                    estimator.step(traffic);
-                    servers.insert(id, estimator);
-                }
-            }
+            let sorry = tables.members(&service.id).map(|(first, _)| first).take(1).find(|first| !is_listed(first));
+            let new = || Group { own: Estimator::starting(passed.traffic()), servers: Vec::new() };
+            self.services.entry(service.id).or_insert_with(new).step(service, sorry, passed);
+            count += 1;
         }
-        (self.services, self.servers) = (services, servers);
+        if self.services.len() > count {
+            self.services.retain(|id, _| model.service(id).is_some());
+        }
     }
 
     /// The rates of a service and its servers start from zero, as after `-Z`.
     pub(super) fn clear(&mut self, id: &ServiceId) {
         self.services.remove(id);
-        self.servers.retain(|(service, ..), _| service != id);
     }
 
     /// A service's rates.
     pub(super) fn service(&self, id: &ServiceId) -> Rates {
-        self.services.get(id).map(Estimator::rates).unwrap_or_default()
+        self.services.get(id).map(|group| group.own.rates()).unwrap_or_default()
     }
 
     /// A server's rates.
-    pub(super) fn server(&self, id: &RealId) -> Rates {
-        self.servers.get(id).map(Estimator::rates).unwrap_or_default()
+    pub(super) fn server(&self, (id, address, port): &RealId) -> Rates {
+        let group = self.services.get(id);
+        group
+            .and_then(|group| group.server(0, &(*address, *port)))
+            .map(|estimator| estimator.rates())
+            .unwrap_or_default()
     }
 }
 

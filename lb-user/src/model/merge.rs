@@ -67,6 +67,13 @@ fn service(
     new: Option<&Service>,
     overruled: &mut Vec<Change>,
 ) -> Option<Service> {
+    // Most services are as the file had them, or as it has them.
+    if running == old {
+        return new.cloned();
+    }
+    if new == old || new == running {
+        return running.cloned();
+    }
     let (Some(running), Some(new)) = (running, new) else {
         // One of them is without it: it is one thing as a whole.
         let kept = decide(&old, &running, &new, |hand, file| overruled.extend(difference::whole(*hand, *file)));

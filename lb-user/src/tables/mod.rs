@@ -33,6 +33,7 @@ pub use room::Room;
 use servers::Slots;
 pub use servers::{Address, Member, Path};
 use services::Entry;
+pub use services::Passed;
 pub(crate) use services::kind;
 
 /// Most mark nodes that one set of rules may have; the map holds two sets.

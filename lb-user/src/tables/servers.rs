@@ -130,7 +130,7 @@ pub(super) struct Reals {
     removed: HashMap<RealId, Removed>,
     by_address: HashMap<IpAddr, Vec<u32>>,
     /// What had passed to a slot when its counters were set to zero.
-    zero: HashMap<u32, Traffic>,
+    zero: Vec<Traffic>,
     paths: HashMap<IpAddr, Path>,
     late_threshold: bool,
 }
@@ -141,7 +141,7 @@ impl Reals {
             slots: Slots::new(size),
             removed: HashMap::new(),
             by_address: HashMap::new(),
-            zero: HashMap::new(),
+            zero: Vec::new(),
             paths: HashMap::new(),
             late_threshold: false,
         }
@@ -192,12 +192,16 @@ impl Reals {
 
     /// Lets a slot's counters start from here.
     pub(super) fn zero(&mut self, maps: &impl Maps, index: u32) {
-        self.zero.insert(index, maps.real_traffic(index));
+        let place = index as usize;
+        if self.zero.len() <= place {
+            self.zero.resize(place + 1, Traffic::default());
+        }
+        self.zero[place] = maps.real_traffic(index);
     }
 
     /// What passed to a slot since its counters started.
     pub(super) fn traffic(&self, maps: &impl Maps, index: u32) -> Traffic {
-        maps.real_traffic(index).since(&self.zero.get(&index).copied().unwrap_or_default())
+        maps.real_traffic(index).since(&self.zero.get(index as usize).copied().unwrap_or_default())
     }
 
     /// Weight and thresholds of a member.

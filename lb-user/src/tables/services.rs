@@ -33,6 +33,40 @@ pub(super) struct Entry {
     members: Vec<Member>,
 }
 
+/// What passed for a service and its servers.
+#[derive(Debug)]
+pub struct Passed<'t, M> {
+    tables: &'t Tables<M>,
+    id: ServiceId,
+    entry: &'t Entry,
+    traffic: Traffic,
+    /// The member behind the last that was asked for.
+    next: usize,
+}
+
+impl<M: Maps> Passed<'_, M> {
+    /// For the service.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// To a server, also one that is out; fastest in the order of the service's servers.
+    pub fn to(&mut self, server: &Address) -> Option<Traffic> {
+        let members = &self.entry.members;
+        let is_next = members.get(self.next).is_some_and(|member| member.address == *server);
+        let place = if is_next { Some(self.next) } else { members.iter().position(|member| member.address == *server) };
+        let reals = &self.tables.reals;
+        let real = match place {
+            Some(place) => {
+                self.next = place + 1;
+                members[place].real
+            }
+            None => reals.slot(&(self.id, server.0, server.1))?,
+        };
+        Some(reals.traffic(&self.tables.maps, real))
+    }
+}
+
 /// Words of the pool arena.
 #[derive(Clone, Copy, Debug)]
 struct Run {
@@ -243,6 +277,13 @@ impl<M: Maps> Tables<M> {
     pub fn service(&self, id: &ServiceId) -> Option<(u32, Traffic)> {
         let entry = self.services.get(id)?;
         Some((entry.index, self.maps.service_traffic(entry.index).since(&entry.zero)))
+    }
+
+    /// What passed for a service, and for its servers one after the other.
+    pub fn passed(&self, id: &ServiceId) -> Option<Passed<'_, M>> {
+        let entry = self.services.get(id)?;
+        let traffic = self.maps.service_traffic(entry.index).since(&entry.zero);
+        Some(Passed { tables: self, id: *id, entry, traffic, next: 0 })
     }
 
     /// Lets the counters of a service and its servers start from zero.

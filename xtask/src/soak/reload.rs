@@ -21,6 +21,9 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// Ports of the services under load, of each address family; requests to the second ones have a connection each.
 const PORTS: [u16; 2] = [80, 8080];
 
+/// Schedulers of the other services.
+const SCHEDULERS: [&str; 7] = ["rr", "wlc", "mh", "sh", "dh", "lblc", "nq"];
+
 /// The services under load.
 const STEADY: &str = r#"
 interfaces = ["eth0"]
@@ -153,13 +156,10 @@ fn others(lots: &mut Lots) -> Result<String> {
         let v6 = lots.below(2) == 1;
         let vip = if v6 { "[2001:db8:100::1]" } else { "172.16.100.1" };
         let net = if v6 { "2001:db8:100::" } else { "172.16.100." };
-        let (protocol, scheduler) =
-            (lots.one(&["tcp", "udp"]), lots.one(&["rr", "wlc", "mh", "sh", "dh", "lblc", "nq"]));
-        let health = if protocol == "tcp" { lots.one(&["health = true\n", "", ""]) } else { "" };
-        writeln!(
-            text,
-            "[[service]]\n{protocol} = \"{vip}:{port}\"\nscheduler = \"{scheduler}\"\n{health}real_server = ["
-        )?;
+        let (protocol, scheduler) = (lots.one(&["tcp", "udp"]), lots.one(&SCHEDULERS));
+        let health = if protocol == "tcp" { lots.one(&["true", "false"]) } else { "false" };
+        writeln!(text, "[[service]]\n{protocol} = \"{vip}:{port}\"\nscheduler = \"{scheduler}\"\nhealth = {health}")?;
+        writeln!(text, "real_server = [")?;
         for server in ["10", "11", "20", "21"] {
             if lots.below(2) == 1 {
                 writeln!(text, "  {{ address = \"{net}{server}\", weight = {} }},", lots.below(4))?;
@@ -168,7 +168,11 @@ fn others(lots: &mut Lots) -> Result<String> {
         writeln!(text, "]")?;
     }
     for mark in 1..=lots.below(4) {
-        writeln!(text, "[[service]]\nmark = {mark}\nscheduler = \"{}\"\npersistent = 60", lots.one(&["rr", "wrr"]))?;
+        writeln!(
+            text,
+            "[[service]]\nmark = {mark}\nscheduler = \"{}\"\npersistent = 60\nhealth = false",
+            lots.one(&["rr", "wrr"])
+        )?;
         writeln!(text, "[[marks.rule]]\nmark = {mark}\ndestination_port = {}\n", 7000 + lots.below(100))?;
     }
     writeln!(text, "[timeouts]\nudp = {}\n[ipvs]\nsloppy_tcp = {}", 100 + lots.below(3), lots.below(2))?;

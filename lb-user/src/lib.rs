@@ -8,6 +8,7 @@ pub mod daemon;
 pub mod dataplane;
 pub mod director;
 pub mod health;
+pub mod import;
 pub mod ipvsadm;
 pub mod journal;
 pub mod model;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod import;
 mod run;
 mod status;
 mod sysctl;
@@ -51,6 +52,8 @@ enum Command {
         /// The file
         file: PathBuf,
     },
+    /// Print the config that does the same as files of ipvsadm, iptables, nft, keepalived or ldirectord
+    Import(import::Import),
 }
 
 /// Runs the program: `lvx`, or `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` if it is called so.
@@ -80,6 +83,7 @@ fn run(command: Command) -> Result<ExitCode> {
             config::load(&file)?;
             println!("{}: good", file.display());
         }
+        Command::Import(import) => return import.run(),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -52,6 +52,11 @@ pub struct PortRange {
 pub struct InterfacePattern(String);
 
 impl InterfacePattern {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether the interface of this name is meant.
     pub fn matches(&self, name: &str) -> bool {
         match self.0.strip_suffix('+') {

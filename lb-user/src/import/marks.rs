@@ -1,0 +1,218 @@
+//! Chains of mark rules as one list of `[[marks.rule]]`, which has neither chains nor an end of the walk.
+
+use std::collections::BTreeMap;
+
+use toml::Value;
+
+use super::draft::{Entry, Rule};
+use super::note::{Notes, Place};
+use crate::model::marks::{Condition, MarkOperation, MarkRule, PortRange, Target, Test};
+use crate::model::{Family, Protocol};
+
+mod conditions;
+
+use conditions::{Joined, disjoint, implies, join};
+
+/// A rule and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) place: Place,
+    /// As it is written.
+    pub(super) text: String,
+    pub(super) rule: MarkRule,
+}
+
+/// The chains that a packet walks through.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// The packets that walk here; none is both families.
+    pub(super) family: Option<Family>,
+    pub(super) entry: String,
+    pub(super) chains: BTreeMap<String, Vec<Step>>,
+}
+
+/// Something that a list of `[[marks.rule]]` cannot say.
+#[derive(Clone, Debug)]
+pub(super) struct Unsayable {
+    pub(super) place: Place,
+    pub(super) why: &'static str,
+}
+
+/// Chains within chains, more than anyone has; a loop is refused by netfilter.
+const DEEPEST: usize = 16;
+
+/// Chains as a list.
+#[derive(Debug, Default)]
+pub(super) struct Flattened {
+    /// The rules in an order in which the last that matches wins.
+    pub(super) rules: Vec<Rule>,
+    /// What became of the steps that are no rule.
+    pub(super) notes: Notes,
+}
+
+/// The chains as a list.
+///
+/// # Errors
+/// The first thing that cannot be said.
+pub(super) fn flatten(walk: &Walk) -> Result<Flattened, Unsayable> {
+    let mut flat = Flat { walk, stops: Vec::new(), out: Flattened::default() };
+    flat.chain(&walk.entry, &[], 0)?;
+    Ok(flat.out)
+}
+
+/// Packets that do not come to the rules behind.
+struct Stop {
+    tests: Vec<Test>,
+    /// How deep the chain is in which they still come to none.
+    depth: usize,
+}
+
+struct Flat<'w> {
+    walk: &'w Walk,
+    stops: Vec<Stop>,
+    out: Flattened,
+}
+
+impl Flat<'_> {
+    fn chain(&mut self, name: &str, outer: &[Test], depth: usize) -> Result<(), Unsayable> {
+        let walk = self.walk;
+        for step in walk.chains.get(name).into_iter().flatten() {
+            let unsayable = |why| Unsayable { place: step.place.clone(), why };
+            let tests = match join(outer, &step.rule.tests) {
+                Joined::Tests(tests) => tests,
+                Joined::Never => {
+                    self.out.notes.remark(&step.place, format!("`{}`: no packet comes to it", step.text));
+                    continue;
+                }
+                Joined::Unsayable(why) => return Err(unsayable(why)),
+            };
+            if depth > DEEPEST {
+                return Err(unsayable("the chains are nested too deeply"));
+            }
+            if !matches!(step.rule.target, Target::Mark(_)) {
+                self.out.notes.remark(&step.place, format!("`{}`: where the walk goes is in the rules", step.text));
+            }
+            match &step.rule.target {
+                Target::Mark(operation) => self.mark(step, &tests, *operation)?,
+                Target::Jump(chain) => self.chain(chain, &tests, depth + 1)?,
+                Target::Goto(chain) => {
+                    self.chain(chain, &tests, depth + 1)?;
+                    self.stops.push(Stop { tests, depth });
+                }
+                Target::Return => self.stops.push(Stop { tests, depth }),
+                Target::Accept => self.stops.push(Stop { tests, depth: 0 }),
+            }
+        }
+        self.stops.retain(|stop| stop.depth != depth || depth == 0);
+        Ok(())
+    }
+
+    fn mark(&mut self, step: &Step, tests: &[Test], operation: MarkOperation) -> Result<(), Unsayable> {
+        let unsayable = |why| Unsayable { place: step.place.clone(), why };
+        for stop in &self.stops {
+            if implies(tests, &stop.tests) {
+                self.out.notes.remark(&step.place, format!("`{}`: no packet comes to it", step.text));
+                return Ok(());
+            }
+            if !disjoint(tests, &stop.tests) {
+                return Err(unsayable("an ACCEPT, RETURN or goto before it ends the walk for some of its packets"));
+            }
+        }
+        let mark = mark_of(operation).ok_or_else(|| unsayable("the bits of a mark can be set, not turned over"))?;
+        // Either port may fit, which takes a rule each; setting the same bits twice is as setting them once.
+        for either in [as_destination, as_source] {
+            let tests: Vec<Test> = tests.iter().map(either).collect();
+            if tests.iter().any(|test| matches!(test.condition, Condition::Ports(_))) {
+                return Err(unsayable("that neither port is one of these cannot be said"));
+            }
+            let keys = keys(&mark, &tests, self.walk.family);
+            let mut notes = Notes::default();
+            notes.remark(&step.place, step.text.as_str());
+            if tests.iter().any(is_for_others) {
+                notes.warn(&step.place, "only TCP and UDP packets are ever looked at: this rule gives none a mark");
+            }
+            if self.out.rules.last().is_none_or(|last| last.keys != keys) {
+                self.out.rules.push(Rule { notes, keys });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn as_destination(test: &Test) -> Test {
+    match &test.condition {
+        Condition::Ports(ranges) if !test.negated => {
+            Test { condition: Condition::DestinationPorts(ranges.clone()), negated: false }
+        }
+        _other => test.clone(),
+    }
+}
+
+fn as_source(test: &Test) -> Test {
+    match &test.condition {
+        Condition::Ports(ranges) if !test.negated => {
+            Test { condition: Condition::SourcePorts(ranges.clone()), negated: false }
+        }
+        _other => test.clone(),
+    }
+}
+
+fn is_for_others(test: &Test) -> bool {
+    let ours = [Protocol::Tcp.number(), Protocol::Udp.number()];
+    matches!(test.condition, Condition::Protocol(number) if !test.negated && !ours.contains(&number))
+}
+
+/// `mark = `: a number, or with the mask of the bits that change.
+fn mark_of(operation: MarkOperation) -> Option<Value> {
+    let MarkOperation { and, xor } = operation;
+    match and {
+        0 => Some(xor.into()),
+        _ if and & xor != 0 => None,
+        _ => Some(format!("{xor:#x}/{:#x}", !and).into()),
+    }
+}
+
+fn keys(mark: &Value, tests: &[Test], family: Option<Family>) -> Vec<Entry> {
+    let mut keys = vec![("mark", mark.clone())];
+    let (mut family, mut has_network) = (family, false);
+    for Test { condition, negated } in tests {
+        let not = if *negated { "! " } else { "" };
+        match condition {
+            Condition::Family(tested) => family = Some(*tested),
+            Condition::Destination(network) => {
+                has_network = true;
+                keys.push(("destination", format!("{not}{network}").into()));
+            }
+            Condition::Source(network) => {
+                has_network = true;
+                keys.push(("source", format!("{not}{network}").into()));
+            }
+            Condition::Protocol(number) => keys.push(("protocol", format!("{not}{}", protocol(*number)).into())),
+            Condition::DestinationPorts(ranges) => keys.push(("destination_port", ports(not, ranges))),
+            Condition::SourcePorts(ranges) => keys.push(("source_port", ports(not, ranges))),
+            Condition::Interface(pattern) => keys.push(("interface", format!("{not}{}", pattern.as_str()).into())),
+            Condition::Ports(_) | Condition::Mark { .. } => {}
+        }
+    }
+    // Without an address a rule is for both families.
+    if !has_network && let Some(family) = family {
+        let all = if family == Family::Inet { "0.0.0.0/0" } else { "::/0" };
+        keys.insert(1, ("destination", all.into()));
+    }
+    keys
+}
+
+fn protocol(number: u8) -> String {
+    let known = [Protocol::Tcp, Protocol::Udp].into_iter().find(|known| known.number() == number);
+    known.map_or_else(|| number.to_string(), |known| known.to_string().to_lowercase())
+}
+
+fn ports(not: &str, ranges: &[PortRange]) -> Value {
+    match ranges {
+        [PortRange { first, last }] if first == last && not.is_empty() => u32::from(*first).into(),
+        ranges => {
+            let list = ranges.iter().map(PortRange::to_string).collect::<Vec<_>>().join(",");
+            format!("{not}{list}").into()
+        }
+    }
+}

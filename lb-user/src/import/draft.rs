@@ -115,16 +115,20 @@ impl Server {
 }
 
 /// A health check.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Check {
     pub(super) notes: Notes,
+    pub(super) place: Place,
     pub(super) keys: Vec<Entry>,
 }
 
+/// When a server is asked. The checks of a list are asked together, so that only the first of them says it.
+pub(super) const RHYTHM: [&str; 6] = ["interval", "warmup", "rise", "fall", "retry", "delay_before_retry"];
+
 impl Check {
     /// A check of this type.
-    pub(super) fn new(kind: &str) -> Self {
-        Self { notes: Notes::default(), keys: vec![("type", kind.into())] }
+    pub(super) fn new(kind: &str, place: &Place) -> Self {
+        Self { notes: Notes::default(), place: place.clone(), keys: vec![("type", kind.into())] }
     }
 
     pub(super) fn set(&mut self, key: &'static str, value: impl Into<Value>) {
@@ -156,13 +160,31 @@ impl Check {
     }
 }
 
+impl Server {
+    /// Lets the first check say when all are asked.
+    fn join_checks(&mut self) {
+        let Some((first, others)) = self.checks.split_first_mut() else { return };
+        for other in others {
+            if RHYTHM.iter().any(|key| first.value(key) != other.value(key)) {
+                let text = format!("LVX asks this together with the check of {}, and as often", first.place);
+                other.notes.warn(&other.place, text);
+            }
+            other.keys.retain(|(key, _)| !RHYTHM.contains(key));
+        }
+    }
+}
+
 impl Draft {
     /// Adds a service unless it is there already.
-    pub(super) fn add(&mut self, service: Service) {
+    pub(super) fn add(&mut self, mut service: Service) {
+        service.servers.iter_mut().for_each(Server::join_checks);
         match self.services.iter_mut().find(|known| known.id == service.id) {
             Some(known) => {
                 let first = known.place.clone();
-                let text = format!("{} a second time: the one of {first} is imported, this one is not", service.id);
+                let text = format!(
+                    "{} a second time: the one of {first} is imported, this one and what is in it is not",
+                    service.id
+                );
                 known.notes.warn(&service.place, text);
             }
             None => self.services.push(service),

@@ -78,9 +78,9 @@ impl Table {
             Request::DeleteServer { id, address, port } => {
                 let servers = &mut self.service(id)?.servers;
                 let port = matches!(id, ServiceId::Mark { .. }).then_some(port);
-                let position = servers.iter().position(|known| {
-                    known.address == address && known.port.unwrap_or(0) == port.unwrap_or(0)
-                });
+                let position = servers
+                    .iter()
+                    .position(|known| known.address == address && known.port.unwrap_or(0) == port.unwrap_or(0));
                 servers.remove(position.ok_or("there is no such server")?);
                 Ok(())
             }

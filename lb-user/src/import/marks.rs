@@ -120,8 +120,8 @@ impl Flat<'_> {
         }
         let mark = mark_of(operation).ok_or_else(|| unsayable("the bits of a mark can be set, not turned over"))?;
         // Either port may fit, which takes a rule each; setting the same bits twice is as setting them once.
-        for either in [as_destination, as_source] {
-            let tests: Vec<Test> = tests.iter().map(either).collect();
+        for of_side in [Condition::DestinationPorts, Condition::SourcePorts] {
+            let tests: Vec<Test> = tests.iter().map(|test| side(test, of_side)).collect();
             if tests.iter().any(|test| matches!(test.condition, Condition::Ports(_))) {
                 return Err(unsayable("that neither port is one of these cannot be said"));
             }
@@ -139,22 +139,10 @@ impl Flat<'_> {
     }
 }
 
-fn as_destination(test: &Test) -> Test {
-    match &test.condition {
-        Condition::Ports(ranges) if !test.negated => {
-            Test { condition: Condition::DestinationPorts(ranges.clone()), negated: false }
-        }
-        _other => test.clone(),
-    }
-}
-
-fn as_source(test: &Test) -> Test {
-    match &test.condition {
-        Condition::Ports(ranges) if !test.negated => {
-            Test { condition: Condition::SourcePorts(ranges.clone()), negated: false }
-        }
-        _other => test.clone(),
-    }
+/// The test with its ports, where either may fit, as those of one side.
+fn side(test: &Test, of_side: fn(Vec<PortRange>) -> Condition) -> Test {
+    let Condition::Ports(ranges) = &test.condition else { return test.clone() };
+    if test.negated { test.clone() } else { Test { condition: of_side(ranges.clone()), negated: false } }
 }
 
 fn is_for_others(test: &Test) -> bool {

@@ -73,7 +73,9 @@ fn mangle(file: &Arc<str>, text: &str, draft: &mut Draft) {
             (None, Some(rule)) if followed => {
                 walk.chains.entry(saved.chain).or_default().push(Step { place, text: saved.text, rule });
             }
-            (None, _) => notes.warn(&place, format!("`{}`: gives no mark to packets of services; {NOT_SEEN}", saved.text)),
+            (None, _) => {
+                notes.warn(&place, format!("`{}`: gives no mark to packets of services; {NOT_SEEN}", saved.text))
+            }
         }
     }
     for unsupported in snapshot.unsupported.iter().filter(|unsupported| !unsupported.what.starts_with("-A ")) {
@@ -100,8 +102,10 @@ pub(super) fn adopt(walk: &Walk, draft: &mut Draft) {
         Err(unsayable) => {
             let places = walk.chains.values().flatten().map(|step| &step.place);
             for place in places {
-                let why = if *place == unsayable.place { unsayable.why } else { "it works together with one that is not" };
-                let text = format!("not imported as a [[marks.rule]]: {why}; leave the rules in netfilter, which LVX follows");
+                let why =
+                    if *place == unsayable.place { unsayable.why } else { "it works together with one that is not" };
+                let text =
+                    format!("not imported as a [[marks.rule]]: {why}; leave the rules in netfilter, which LVX follows");
                 draft.notes.warn(place, text);
             }
             draft.follow_netfilter = Some(true);

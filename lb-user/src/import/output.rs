@@ -1,7 +1,7 @@
 //! The draft as a TOML file with comments.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use toml::Value;
 
@@ -41,10 +41,8 @@ fn is_narrow(check: &Check) -> bool {
 fn sizes(out: &mut String, draft: &Draft) {
     let default = Sizes::default();
     let servers = draft.services.iter().map(|service| service.servers.len()).sum::<usize>();
-    let needed = [
-        ("services", draft.services.len(), default.services),
-        ("real_servers", servers, default.real_servers),
-    ];
+    let needed =
+        [("services", draft.services.len(), default.services), ("real_servers", servers, default.real_servers)];
     let mut header = "\n[sizes]\n";
     for (name, needed, default) in needed {
         if let Some(needed) = u32::try_from(needed).ok().filter(|needed| *needed > default) {
@@ -56,7 +54,9 @@ fn sizes(out: &mut String, draft: &Draft) {
 
 fn vips(out: &mut String, vips: &[Vip]) {
     if !vips.is_empty() {
-        out.push_str("\n# Addresses that keepalived puts on interfaces. While VRRP does so, leave them to it; a director\n");
+        out.push_str(
+            "\n# Addresses that keepalived puts on interfaces. While VRRP does so, leave them to it; a director\n",
+        );
         out.push_str("# without a standby may let LVX do it, without the comment signs.\n");
     }
     for vip in vips {
@@ -84,8 +84,8 @@ fn service(out: &mut String, service: &Service) {
     out.push('\n');
     notes(out, &service.notes);
     let (name, value) = match service.id {
-        ServiceId::Address { protocol: Protocol::Tcp, vip, port } => ("tcp", socket(vip.into(), port)),
-        ServiceId::Address { protocol: Protocol::Udp, vip, port } => ("udp", socket(vip.into(), port)),
+        ServiceId::Address { protocol: Protocol::Tcp, vip, port } => ("tcp", socket(vip, port)),
+        ServiceId::Address { protocol: Protocol::Udp, vip, port } => ("udp", socket(vip, port)),
         ServiceId::Mark { mark, .. } => ("mark", Value::from(mark)),
     };
     let mut keys = vec![(name, value)];
@@ -115,7 +115,7 @@ fn service(out: &mut String, service: &Service) {
     }
 }
 
-fn socket(vip: std::net::IpAddr, port: u16) -> Value {
+fn socket(vip: IpAddr, port: u16) -> Value {
     SocketAddr::new(vip, port).to_string().into()
 }
 

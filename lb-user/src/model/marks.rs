@@ -11,7 +11,7 @@ mod simplify;
 mod text;
 
 #[cfg(test)]
-mod equivalence;
+pub(crate) mod equivalence;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

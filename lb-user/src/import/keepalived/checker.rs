@@ -8,7 +8,7 @@ use super::real_server::own_alpha;
 use super::script;
 use super::timing::{Defaults, Timing};
 use super::tree::Directive;
-use super::values::{hex, number, timer, value};
+use super::values::{flag, hex, number, timer, value};
 use crate::import::draft::Check;
 use crate::import::note::Notes;
 use crate::model::{Protocol, ServiceId};
@@ -17,8 +17,16 @@ use crate::model::{Protocol, ServiceId};
 pub(super) fn is_checker(keyword: &str) -> bool {
     matches!(
         keyword,
-        "HTTP_GET" | "SSL_GET" | "TCP_CHECK" | "SMTP_CHECK" | "DNS_CHECK" | "MISC_CHECK" | "UDP_CHECK" | "PING_CHECK"
-            | "FILE_CHECK" | "BFD_CHECK"
+        "HTTP_GET"
+            | "SSL_GET"
+            | "TCP_CHECK"
+            | "SMTP_CHECK"
+            | "DNS_CHECK"
+            | "MISC_CHECK"
+            | "UDP_CHECK"
+            | "PING_CHECK"
+            | "FILE_CHECK"
+            | "BFD_CHECK"
     )
 }
 
@@ -74,7 +82,7 @@ impl Base<'_> {
         defaults: Defaults,
         own: impl Fn(&Directive, &mut Check, &mut Notes) -> bool,
     ) -> Result<Check, Notes> {
-        let mut check = Check::new(kind);
+        let mut check = Check::new(kind, &directive.place);
         let mut notes = Notes::default();
         for inner in directive.inner() {
             if !self.takes(inner, &mut notes) && !own(inner, &mut check, &mut notes) {
@@ -204,7 +212,8 @@ fn smtp(directive: &Directive, mut base: Base<'_>, notes: &mut Notes) -> Vec<Che
     let hosts = if hosts.is_empty() { vec![None] } else { hosts.into_iter().map(Some).collect() };
     let mut checks = Vec::new();
     for host in hosts {
-        let (mut base, mut check) = (base, Check { notes: std::mem::take(&mut own), ..Check::new("smtp") });
+        let (mut base, mut check) =
+            (base, Check { notes: std::mem::take(&mut own), ..Check::new("smtp", &directive.place) });
         check.set("helo", helo);
         for inner in host.map(Directive::inner).unwrap_or_default() {
             if !base.takes(inner, &mut check.notes) {
@@ -217,8 +226,8 @@ fn smtp(directive: &Directive, mut base: Base<'_>, notes: &mut Notes) -> Vec<Che
 }
 
 fn misc(directive: &Directive, around: &Around<'_>, notes: &mut Notes) -> Vec<Check> {
-    let mut check = Check::new("script");
-    let (mut timing, mut timeout, mut user) = (Timing::default(), None, around.script_user);
+    let mut check = Check::new("script", &directive.place);
+    let (mut timing, mut timeout, mut user, mut dynamic) = (Timing::default(), None, around.script_user, false);
     for inner in directive.inner() {
         let own = &mut check.notes;
         if timing.takes(inner, own) {
@@ -236,7 +245,7 @@ fn misc(directive: &Directive, around: &Around<'_>, notes: &mut Notes) -> Vec<Ch
                     own.warn(&inner.place, format!("{}: the group is the user's own", inner.shown()));
                 }
             }
-            "misc_dynamic" => own.warn(&inner.place, "misc_dynamic: LVX takes no weight from a script: 2 to 255 is bad"),
+            "misc_dynamic" => dynamic = flag(inner, own).unwrap_or(true),
             "alpha" => drop(own_alpha(inner, around, own)),
             "log_all_failures" => own.warn(&inner.place, "log_all_failures: LVX logs changes, each once"),
             _other => unknown(inner, own),
@@ -247,6 +256,9 @@ fn misc(directive: &Directive, around: &Around<'_>, notes: &mut Notes) -> Vec<Ch
     }
     if let Some(user) = user {
         check.set("user", user);
+    }
+    if dynamic {
+        check.set("dynamic", true);
     }
     let timing = timing.or(around.timing);
     timing.write(timeout.unwrap_or(timing.delay_loop()), Defaults::MISC, &mut check);

@@ -9,7 +9,8 @@ const MOST_LETTERS: usize = 1 << 20;
 /// Whether the line begins a definition, or goes on with one, that ends on a later line.
 pub(super) fn is_open(line: &str) -> bool {
     let text = line.trim_start();
-    let text = if text.starts_with('@') { text.split_once(char::is_whitespace).map_or("", |(_, rest)| rest) } else { text };
+    let text =
+        if text.starts_with('@') { text.split_once(char::is_whitespace).map_or("", |(_, rest)| rest) } else { text };
     line.trim_end().ends_with('\\') && defined(text.trim_start()).is_some()
 }
 
@@ -59,7 +60,8 @@ fn once(text: &str, definitions: &BTreeMap<String, String>) -> String {
                 (after.get(..end).unwrap_or_default(), end, false)
             }
         };
-        let ends = braced || after.get(end..).is_none_or(|next| next.is_empty() || next.starts_with(char::is_whitespace));
+        let ends =
+            braced || after.get(end..).is_none_or(|next| next.is_empty() || next.starts_with(char::is_whitespace));
         match definitions.get(name).filter(|_| ends) {
             Some(value) => {
                 out.push_str(value);
@@ -99,13 +101,9 @@ mod tests {
 
     #[test]
     fn definitions_and_their_names() {
-        for (line, expected) in [
-            ("$A=1", Some(("A", "1"))),
-            ("$A=", Some(("A", ""))),
-            ("$A = 1", None),
-            ("$1=2", None),
-            ("A=1", None),
-        ] {
+        for (line, expected) in
+            [("$A=1", Some(("A", "1"))), ("$A=", Some(("A", ""))), ("$A = 1", None), ("$1=2", None), ("A=1", None)]
+        {
             assert_eq!(defined(line), expected, "{line}");
         }
         assert!(is_open("$A= \\") && is_open("@main $A=1 \\") && !is_open("script \"a \\") && !is_open("$A=1"));

@@ -38,8 +38,16 @@ fn block(keyword: &str) -> Option<&'static str> {
     Some(match keyword {
         "vrrp_instance" => "VRRP stays keepalived's: leave it in keepalived.conf; its addresses are told as [[vip]]",
         "static_ipaddress" => "leave it in keepalived.conf; its addresses are told as [[vip]]",
-        "vrrp_sync_group" | "vrrp_script" | "vrrp_track_process" | "vrrp_track_file" | "track_group" | "garp_group"
-        | "interface_up_down_delays" | "linkbeat_interfaces" | "linkbeat_use_polling" | "track_process" => VRRP,
+        "vrrp_sync_group"
+        | "vrrp_script"
+        | "vrrp_track_process"
+        | "vrrp_track_file"
+        | "track_group"
+        | "garp_group"
+        | "interface_up_down_delays"
+        | "linkbeat_interfaces"
+        | "linkbeat_use_polling"
+        | "track_process" => VRRP,
         "track_file" | "bfd_instance" => "leave it in keepalived.conf, for VRRP; LVX checks by neither",
         "static_routes" | "static_rules" | "static_track_group" => "leave it in keepalived.conf; LVX sets no routes",
         "SSL" => "LVX shows no certificate of its own, and verifies a server's by verify and ca of a check",
@@ -66,28 +74,77 @@ fn definition(directive: &Directive, draft: &mut Draft) {
         "rs_init_notifies" => "LVX tells of changes, not of the first state",
         "checker_log_all_failures" => "LVX logs changes, each once",
         "enable_script_security" => "LVX does not look at who may write a script; set user in the check",
-        "notification_email" | "notification_email_from" | "smtp_server" | "smtp_helo_name" | "smtp_connect_timeout"
-        | "smtp_alert" | "smtp_alert_checker" | "smtp_alert_vrrp" | "no_email_faults" | "no_checker_emails" => MAIL,
-        "router_id" | "default_interface" | "dynamic_interfaces" | "disable_local_igmp" | "max_auto_priority"
-        | "min_auto_priority_delay" | "vmac_prefix" | "vmac_addr_prefix" | "log_unknown_vrids" | "nftables"
-        | "nftables_priority" | "nftables_counters" | "nftables_ifindex" | "fifo_write_vrrp_states_on_reload"
-        | "bfd_rlimit_rttime" | "linkbeat_use_polling" => VRRP,
+        "notification_email"
+        | "notification_email_from"
+        | "smtp_server"
+        | "smtp_helo_name"
+        | "smtp_connect_timeout"
+        | "smtp_alert"
+        | "smtp_alert_checker"
+        | "smtp_alert_vrrp"
+        | "no_email_faults"
+        | "no_checker_emails" => MAIL,
+        "router_id"
+        | "default_interface"
+        | "dynamic_interfaces"
+        | "disable_local_igmp"
+        | "max_auto_priority"
+        | "min_auto_priority_delay"
+        | "vmac_prefix"
+        | "vmac_addr_prefix"
+        | "log_unknown_vrids"
+        | "nftables"
+        | "nftables_priority"
+        | "nftables_counters"
+        | "nftables_ifindex"
+        | "fifo_write_vrrp_states_on_reload"
+        | "bfd_rlimit_rttime"
+        | "linkbeat_use_polling" => VRRP,
         "nftables_ipvs" | "nftables_ipvs_priority" | "nftables_ipvs_start_fwmark" => {
             "LVX has a service for each address of a group, and needs no marks for it"
         }
-        "snmp_socket" | "enable_snmp_vrrp" | "enable_snmp_checker" | "enable_snmp_rfc" | "enable_snmp_rfcv2"
-        | "enable_snmp_rfcv3" | "enable_traps" => "LVX has no SNMP; it has metrics",
+        "snmp_socket"
+        | "enable_snmp_vrrp"
+        | "enable_snmp_checker"
+        | "enable_snmp_rfc"
+        | "enable_snmp_rfcv2"
+        | "enable_snmp_rfcv3"
+        | "enable_traps" => "LVX has no SNMP; it has metrics",
         "enable_dbus" | "dbus_service_name" => "LVX has no D-Bus; it has an API",
         "startup_script" | "startup_script_timeout" | "shutdown_script" | "shutdown_script_timeout" => {
             "write ExecStartPre= and ExecStopPost= into LVX' unit of systemd"
         }
-        "process_names" | "process_name" | "checker_process_name" | "bfd_process_name" | "checker_priority"
-        | "bfd_priority" | "checker_no_swap" | "bfd_no_swap" | "checker_cpu_affinity" | "bfd_cpu_affinity"
-        | "checker_rt_priority" | "bfd_rt_priority" | "checker_rlimit_rttime" | "umask" | "random_seed"
-        | "tmp_config_directory" | "config_save_dir" | "lvs_netlink_cmd_rcv_bufs" | "lvs_netlink_cmd_rcv_bufs_force"
-        | "lvs_netlink_monitor_rcv_bufs" | "lvs_netlink_monitor_rcv_bufs_force" | "process_monitor_rcv_bufs"
-        | "process_monitor_rcv_bufs_force" | "reload_check_config" | "include_check" | "reload_time_file"
-        | "reload_repeat" | "reload_file" | "data_use_instance" | "instance" | "net_namespace" => PROCESS,
+        "process_names"
+        | "process_name"
+        | "checker_process_name"
+        | "bfd_process_name"
+        | "checker_priority"
+        | "bfd_priority"
+        | "checker_no_swap"
+        | "bfd_no_swap"
+        | "checker_cpu_affinity"
+        | "bfd_cpu_affinity"
+        | "checker_rt_priority"
+        | "bfd_rt_priority"
+        | "checker_rlimit_rttime"
+        | "umask"
+        | "random_seed"
+        | "tmp_config_directory"
+        | "config_save_dir"
+        | "lvs_netlink_cmd_rcv_bufs"
+        | "lvs_netlink_cmd_rcv_bufs_force"
+        | "lvs_netlink_monitor_rcv_bufs"
+        | "lvs_netlink_monitor_rcv_bufs_force"
+        | "process_monitor_rcv_bufs"
+        | "process_monitor_rcv_bufs_force"
+        | "reload_check_config"
+        | "include_check"
+        | "reload_time_file"
+        | "reload_repeat"
+        | "reload_file"
+        | "data_use_instance"
+        | "instance"
+        | "net_namespace" => PROCESS,
         other if other.starts_with("vrrp_") => VRRP,
         _unknown => "unknown in global_defs; left out",
     };

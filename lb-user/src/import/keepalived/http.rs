@@ -1,5 +1,7 @@
 //! HTTP_GET and SSL_GET: a check for each url.
 
+use std::net::IpAddr;
+
 use super::checker::{Base, unknown};
 use super::timing::Defaults;
 use super::tree::Directive;
@@ -42,7 +44,8 @@ pub(super) fn read(directive: &Directive, mut base: Base<'_>, tls: bool, notes: 
     }
     let mut checks = Vec::new();
     for url in urls {
-        let mut check = Check { notes: std::mem::take(&mut own), ..Check::new(if tls { "https" } else { "http" }) };
+        let mut check =
+            Check { notes: std::mem::take(&mut own), ..Check::new(if tls { "https" } else { "http" }, &url.place) };
         let host = settings.virtual_host.or(base.around.virtual_host);
         let host = read_url(url, host, &mut check);
         finish_request(&settings, host, tls, &mut check);
@@ -81,7 +84,9 @@ fn read_url<'a>(url: &'a Directive, outer: Option<&'a str>, check: &mut Check) -
             "regex" => pattern = Some(inner),
             "regex_no_match" => negated = true,
             "regex_options" => options = regex_options(inner, notes),
-            "regex_stack" => notes.remark(&inner.place, format!("{}: LVX' regular expressions need none", inner.shown())),
+            "regex_stack" => {
+                notes.remark(&inner.place, format!("{}: LVX' regular expressions need none", inner.shown()))
+            }
             "regex_min_offset" | "regex_max_offset" => {
                 notes.warn(&inner.place, format!("{}: LVX looks at the whole body", inner.shown()));
             }
@@ -122,6 +127,10 @@ fn regex_options(inner: &Directive, notes: &mut Notes) -> String {
     if letters.is_empty() { letters } else { format!("(?{letters})") }
 }
 
+fn without_port(host: &str) -> &str {
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
 fn finish_request(settings: &Settings<'_>, host: Option<&str>, tls: bool, check: &mut Check) {
     check.set("version", settings.version.unwrap_or("1.0"));
     if let Some(host) = host {
@@ -134,7 +143,9 @@ fn finish_request(settings: &Settings<'_>, host: Option<&str>, tls: bool, check:
     if tls {
         // keepalived looks at no certificate.
         check.set("verify", false);
-        if let Some(name) = settings.name.or(host.filter(|_| settings.sends_name)) {
+        let name = settings.name.or(host.filter(|_| settings.sends_name)).map(without_port);
+        // An address is no server name.
+        if let Some(name) = name.filter(|name| name.parse::<IpAddr>().is_err()) {
             check.set("sni", name);
         }
     }

@@ -5,6 +5,7 @@ mod definitions;
 mod global;
 mod group;
 mod http;
+mod notify;
 mod real_server;
 mod script;
 mod sequence;
@@ -48,7 +49,9 @@ pub(super) fn read(source: &Source, options: &Options, draft: &mut Draft) {
     }
     for (name, members) in groups {
         if let Some(unused) = members.iter().find(|member| !member.used) {
-            draft.notes.warn(&unused.place, format!("virtual_server_group {name}: no virtual_server uses it; left out"));
+            draft
+                .notes
+                .warn(&unused.place, format!("virtual_server_group {name}: no virtual_server uses it; left out"));
         }
     }
 }

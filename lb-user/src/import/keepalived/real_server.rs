@@ -1,9 +1,10 @@
 //! real_server: one server of a service.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Around;
 use super::checker;
+use super::notify::Scripts;
 use super::timing::Timing;
 use super::tree::Directive;
 use super::values::{address_and_port, flag, number};
@@ -13,10 +14,15 @@ use crate::import::note::Notes;
 use crate::model::{Family, ServiceId};
 
 /// Reads one with its checkers; none is one that LVX cannot have in this service.
-pub(super) fn read(directive: &Directive, around: &Around<'_>, notes: &mut Notes) -> Option<Server> {
+pub(super) fn read(
+    directive: &Directive,
+    around: &Around<'_>,
+    scripts: &mut Scripts,
+    notes: &mut Notes,
+) -> Option<Server> {
     let (address, port) = address_and_port(directive, 0, notes)?;
     let Some(doubts) = doubts(directive, around.id, address, port) else {
-        let text = format!("{}: of another family than its service; left out", directive.shown());
+        let text = format!("{}: {LEFT_OUT}; left out", directive.shown());
         notes.warn(&directive.place, text);
         return None;
     };
@@ -30,6 +36,10 @@ pub(super) fn read(directive: &Directive, around: &Around<'_>, notes: &mut Notes
         }
         match inner.keyword() {
             "weight" => server.weight = number(inner, notes).unwrap_or(1),
+            "notify_up" | "notify_down" => {
+                let name = SocketAddr::new(address, around.id.port()).to_string();
+                scripts.server(inner, &name, notes);
+            }
             "uthreshold" => server.upper_threshold = number(inner, notes).unwrap_or(0),
             "lthreshold" => server.lower_threshold = number(inner, notes).unwrap_or(0),
             "inhibit_on_failure" => server.policy.extend(flag(inner, notes).map(on_failure)),
@@ -52,16 +62,20 @@ pub(super) fn read(directive: &Directive, around: &Around<'_>, notes: &mut Notes
     Some(server)
 }
 
+/// Why a server is left out.
+pub(super) const LEFT_OUT: &str = "LVX forwards to other machines of the service's own family, not to itself";
+
 /// What direct routing makes of a server's port; none is a server that the service cannot have.
 pub(super) fn doubts(directive: &Directive, id: ServiceId, address: IpAddr, port: Option<u16>) -> Option<Notes> {
-    if Family::from(address) != id.family() {
+    if Family::from(address) != id.family() || address.is_loopback() {
         return None;
     }
     let mut notes = Notes::default();
     match (id, port) {
         (ServiceId::Address { port: services, .. }, Some(port)) if port != services => {
             let services = if services == 0 { "the client's".to_owned() } else { format!("the service's, {services}") };
-            let text = format!("{}: direct routing keeps the port, {services}, where it must listen", directive.shown());
+            let text =
+                format!("{}: direct routing keeps the port, {services}, where it must listen", directive.shown());
             notes.warn(&directive.place, text);
         }
         (ServiceId::Mark { .. }, Some(port)) if port != 0 => {
@@ -87,9 +101,6 @@ pub(super) fn own_alpha(directive: &Directive, around: &Around<'_>, notes: &mut 
 
 fn why_not(keyword: &str) -> &'static str {
     match keyword {
-        "notify_up" | "notify_down" => {
-            "LVX runs one command for both, which is told what happened; write [service.notify]"
-        }
         "smtp_alert" => "LVX sends no mail; a command or a webhook of [notify] can",
         "snmp_name" => "LVX has no SNMP; it has metrics",
         _unknown => "unknown in a real_server; left out",

@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_sequence() {
-        for line in ["~SEQ(A,1,0,5) x", "~SEQ(A,1,1,9999999) x", "~SEQ A", "~SEQ(A, x) y", "~LST({A,B},1) x", "~X(1) y"] {
+        for line in ["~SEQ(A,1,0,5) x", "~SEQ(A,1,1,9999999) x", "~SEQ A", "~SEQ(A, x) y", "~LST({A,B},1) x", "~X(1) y"]
+        {
             assert!(expanded(line, &BTreeMap::new()).is_err(), "{line}");
         }
     }

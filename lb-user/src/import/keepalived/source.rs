@@ -106,7 +106,8 @@ impl Reader<'_> {
             None => name == self.config_id,
         };
         if !chosen {
-            let text = format!("`{line}`: left out, for the config-id is {}; --config-id names another", self.config_id);
+            let text =
+                format!("`{line}`: left out, for the config-id is {}; --config-id names another", self.config_id);
             self.notes.warn(place, text);
         }
         chosen.then_some(rest.trim_start())

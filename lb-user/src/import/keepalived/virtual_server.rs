@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::Around;
 use super::group::{Member, Target, targets};
+use super::notify::Scripts;
 use super::real_server;
 use super::timing::Timing;
 use super::tree::Directive;
@@ -62,6 +63,7 @@ struct Reader<'a> {
     timing: Timing,
     virtual_host: Option<&'a str>,
     real_servers: Vec<&'a Directive>,
+    scripts: Scripts,
 }
 
 /// A word, and the directive that it is in.
@@ -88,6 +90,7 @@ impl<'a> Reader<'a> {
             timing: Timing::default(),
             virtual_host: None,
             real_servers: Vec::new(),
+            scripts: Scripts::default(),
         }
     }
 
@@ -117,8 +120,9 @@ impl<'a> Reader<'a> {
             "weight" => self.weight = number(inner, notes).unwrap_or(1),
             "virtualhost" => self.virtual_host = Some(inner.value(0)),
             "sorry_server" => self.sorry_server = Some(inner),
+            "quorum_up" | "quorum_down" => self.scripts.quorum(inner, notes),
             "alpha" => self.policy.extend(flag(inner, notes).map(|alpha| ("alpha", alpha.into()))),
-            "quorum" => self.policy.extend(number(inner, notes).map(|quorum| ("quorum", quorum.into()))),
+            "quorum" => self.policy.extend(number(inner, notes).map(|quorum| ("quorum", quorum.max(1).into()))),
             "hysteresis" => self.policy.extend(number(inner, notes).map(|value| ("hysteresis", value.into()))),
             "inhibit_on_failure" => self.policy.extend(flag(inner, notes).map(on_failure)),
             other => notes.warn(&inner.place, format!("{}: {}", inner.shown(), why_not(other))),
@@ -162,8 +166,9 @@ impl<'a> Reader<'a> {
             alpha: service.policy.contains(&("alpha", true.into())),
         };
         for real_server in &self.real_servers {
-            service.servers.extend(real_server::read(real_server, &around, &mut self.notes));
+            service.servers.extend(real_server::read(real_server, &around, &mut self.scripts, &mut self.notes));
         }
+        service.notify = self.scripts.write();
         service.notes = self.notes;
         draft.add(service);
     }
@@ -255,7 +260,12 @@ impl<'a> Reader<'a> {
     fn sorry(&mut self, id: ServiceId) -> Option<Entry> {
         let directive = self.sorry_server?;
         let (address, port) = address_and_port(directive, 0, &mut self.notes)?;
-        self.notes.extend(real_server::doubts(directive, id, address, port)?);
+        let Some(doubts) = real_server::doubts(directive, id, address, port) else {
+            let text = format!("{}: {}; left out", directive.shown(), real_server::LEFT_OUT);
+            self.notes.warn(&directive.place, text);
+            return None;
+        };
+        self.notes.extend(doubts);
         let table = toml::Table::from_iter([("address".to_owned(), address.to_string().into())]);
         Some(("sorry_server", table.into()))
     }
@@ -280,9 +290,6 @@ pub(super) fn warn_unless_dr(directive: &Directive, notes: &mut Notes) {
 
 fn why_not(keyword: &str) -> &'static str {
     match keyword {
-        "quorum_up" | "quorum_down" => {
-            "LVX runs one command for both, which is told what happened; write [service.notify]"
-        }
         "omega" => "LVX runs nothing when it stops",
         "ha_suspend" => "LVX checks whether the VIP is on this machine or not",
         "smtp_alert" => "LVX sends no mail; a command or a webhook of [notify] can",

@@ -87,9 +87,9 @@ impl<'a> Checked<'a> {
         let is_udp = matches!(self.id, ServiceId::Address { protocol: Protocol::Udp, .. });
         let mut check = match self.kind {
             Kind::Off | Kind::On => return None,
-            Kind::Connect if is_udp => Check::new("icmp"),
-            Kind::Connect => Check::new("tcp"),
-            Kind::Ping => Check::new("icmp"),
+            Kind::Connect if is_udp => Check::new("icmp", self.place),
+            Kind::Connect => Check::new("tcp", self.place),
+            Kind::Ping => Check::new("icmp", self.place),
             Kind::External => self.script(address, port),
             Kind::Negotiate => self.negotiate(key, pair)?,
         };
@@ -130,7 +130,7 @@ impl<'a> Checked<'a> {
 
     /// External programs get the virtual and the real server.
     fn script(&self, address: IpAddr, port: u16) -> Check {
-        let mut check = Check::new("script");
+        let mut check = Check::new("script", self.place);
         let command = self.words.text("checkcommand").unwrap_or("/bin/true");
         let (host, service_port) = (&self.virtual_words.0, &self.virtual_words.1);
         let (address, port) = (address.to_string(), port.to_string());
@@ -203,7 +203,7 @@ fn port_of(service: &str) -> Option<u16> {
 pub(super) fn warn_of_method(key: &Key, method: &str, notes: &mut Notes) {
     if method != "gate" {
         let text = format!(
-            "{}: {method}: LVX forwards by direct routing only: the server needs the VIP on lo, and answers clients \
+            "{}: LVX forwards by direct routing only: the server needs the VIP on lo, and answers clients \
              without the director",
             key.shown()
         );

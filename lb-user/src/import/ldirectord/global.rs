@@ -23,9 +23,26 @@ const NUMBERS: [&str; 5] = ["checktimeout", "negotiatetimeout", "checkinterval",
 
 /// Keys that the whole file may have besides.
 const OTHERS: [&str; 20] = [
-    "autoreload", "callback", "cleanstop", "emailalert", "emailalertfrom", "emailalertfreq", "emailalertstatus",
-    "execute", "fallback", "fallback6", "fallbackcommand", "fork", "logfile", "maintenancedir", "quiescent",
-    "readdquiescent", "smtp", "supervised", "timeout", "connecttimeout",
+    "autoreload",
+    "callback",
+    "cleanstop",
+    "emailalert",
+    "emailalertfrom",
+    "emailalertfreq",
+    "emailalertstatus",
+    "execute",
+    "fallback",
+    "fallback6",
+    "fallbackcommand",
+    "fork",
+    "logfile",
+    "maintenancedir",
+    "quiescent",
+    "readdquiescent",
+    "smtp",
+    "supervised",
+    "timeout",
+    "connecttimeout",
 ];
 
 /// Whether ldirectord has such a key.

@@ -1,5 +1,7 @@
 //! real: one server, or a range of them.
 
+use std::net::IpAddr;
+
 use super::check::{Checked, warn_of_method};
 use super::endpoint;
 use super::lines::Key;
@@ -53,7 +55,12 @@ pub(super) fn read(
         server.checks.extend(checked.check(key, address, port, pair));
         server
     };
-    addresses.into_iter().map(server).collect()
+    let (here, elsewhere): (Vec<IpAddr>, Vec<IpAddr>) = addresses.into_iter().partition(IpAddr::is_loopback);
+    for address in here {
+        let text = format!("{}: LVX forwards to other machines only, not to {address}; left out", key.shown());
+        notes.warn(&key.place, text);
+    }
+    elsewhere.into_iter().map(server).collect()
 }
 
 /// The port that direct routing does not change.
@@ -106,9 +113,10 @@ fn leading_number(text: &str) -> Option<(u32, &str)> {
 
 /// What is between the inner quotes, which a comma or a blank separates.
 fn split_pair(inside: &str) -> Option<(&str, &str)> {
-    let (request, rest) = inside.rsplit_once('"').and_then(|(before, receive)| Some((before.rsplit_once('"')?, receive))).map(
-        |((request, between), receive)| (request, (between, receive)),
-    )?;
+    let (request, rest) = inside
+        .rsplit_once('"')
+        .and_then(|(before, receive)| Some((before.rsplit_once('"')?, receive)))
+        .map(|((request, between), receive)| (request, (between, receive)))?;
     let (between, receive) = rest;
     between.chars().all(|letter| letter == ',' || letter.is_whitespace()).then_some((request, receive))
 }

@@ -99,9 +99,30 @@ impl<'a> Words<'a> {
 
 /// Keys with an equal, or that a check reads.
 const KEYS: [&str; 24] = [
-    "checktype", "service", "checkcommand", "checkport", "request", "receive", "httpmethod", "virtualhost", "login",
-    "passwd", "database", "secret", "scheduler", "schedflags", "persistent", "netmask", "protocol", "ops", "fallback",
-    "fallback6", "quiescent", "real", "real6", "virtual",
+    "checktype",
+    "service",
+    "checkcommand",
+    "checkport",
+    "request",
+    "receive",
+    "httpmethod",
+    "virtualhost",
+    "login",
+    "passwd",
+    "database",
+    "secret",
+    "scheduler",
+    "schedflags",
+    "persistent",
+    "netmask",
+    "protocol",
+    "ops",
+    "fallback",
+    "fallback6",
+    "quiescent",
+    "real",
+    "real6",
+    "virtual",
 ];
 
 fn id(section: &Section, words: &Words<'_>, names: &dyn Names, notes: &mut Notes) -> Option<ServiceId> {
@@ -183,13 +204,7 @@ fn one_packet(words: &Words<'_>, id: ServiceId, notes: &mut Notes) -> bool {
 }
 
 /// The sorry server: the service's own, or that of the whole file.
-fn fallback(
-    words: &Words<'_>,
-    id: ServiceId,
-    global: &Global,
-    names: &dyn Names,
-    notes: &mut Notes,
-) -> Option<Entry> {
+fn fallback(words: &Words<'_>, id: ServiceId, global: &Global, names: &dyn Names, notes: &mut Notes) -> Option<Entry> {
     let (own, whole) = match id.family() {
         Family::Inet => (words.get("fallback"), &global.fallback),
         Family::Inet6 => (words.get("fallback6"), &global.fallback6),

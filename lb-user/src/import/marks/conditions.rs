@@ -85,9 +85,9 @@ pub(super) fn disjoint(one: &[Test], other: &[Test]) -> bool {
     one.iter().any(|test| {
         other.iter().any(|theirs| {
             let (a, b) = (&test.condition, &theirs.condition);
-            let named = |condition: &Condition| match condition {
-                Condition::Interface(pattern) => Some(pattern.as_str().to_owned()).filter(|name| !name.ends_with('+')),
-                _other => None,
+            let named = |condition: &Condition| {
+                let Condition::Interface(pattern) = condition else { return None };
+                Some(pattern.as_str().to_owned()).filter(|name| !name.ends_with('+'))
             };
             match (test.negated, theirs.negated) {
                 (false, false) => {

@@ -99,9 +99,8 @@ pub(super) fn items(text: &str) -> Result<Vec<Item>, (usize, String)> {
 }
 
 /// Words that begin a block, rather than a rule with a set in it.
-const OPENERS: [&str; 12] = [
-    "table", "chain", "set", "map", "flowtable", "counter", "quota", "limit", "ct", "secmark", "synproxy", "element",
-];
+const OPENERS: [&str; 12] =
+    ["table", "chain", "set", "map", "flowtable", "counter", "quota", "limit", "ct", "secmark", "synproxy", "element"];
 
 /// The items up to the closing brace, and its line.
 fn block(tokens: &mut Peekable<IntoIter<Token>>, opened: usize) -> Result<(Vec<Item>, usize), (usize, String)> {
@@ -122,7 +121,9 @@ fn block(tokens: &mut Peekable<IntoIter<Token>>, opened: usize) -> Result<(Vec<I
             "{" if depth == 0 && is_head(&words) => {
                 let (body, last) = block(tokens, line)?;
                 match tokens.next() {
-                    Some(_brace) => items.push(Item::Block { line: first, head: std::mem::take(&mut words), body, last }),
+                    Some(_brace) => {
+                        items.push(Item::Block { line: first, head: std::mem::take(&mut words), body, last })
+                    }
                     None => return Err((line, "this { is never closed".to_owned())),
                 }
             }

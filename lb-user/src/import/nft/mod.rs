@@ -70,7 +70,10 @@ impl<'a> Table<'a> {
                 Item::Block { head, body, last, .. } => match head.split_first() {
                     Some((word, name)) if word == "chain" => self.chain(&name.join(" "), body, draft),
                     _ => {
-                        let text = format!("`{}` (to line {last}): not imported; rules that use it are not either", head.join(" "));
+                        let text = format!(
+                            "`{}` (to line {last}): not imported; rules that use it are not either",
+                            head.join(" ")
+                        );
                         draft.notes.warn(&place, text);
                     }
                 },
@@ -151,7 +154,9 @@ impl<'a> Table<'a> {
         let mut chains = std::mem::take(&mut self.chains);
         for (name, steps) in chains.extract_if(.., |name, _| !reached.contains(name)) {
             for step in &steps {
-                draft.notes.warn(&step.place, format!("`{}`: chain {name} is not on the way to IPVS; {UNSEEN}", step.text));
+                draft
+                    .notes
+                    .warn(&step.place, format!("`{}`: chain {name} is not on the way to IPVS; {UNSEEN}", step.text));
             }
         }
         for (_, entry) in entries {

@@ -1,1 +1,92 @@
-//! Imports as a whole.
+//! Imports as a whole: text in, text and warnings out, and what the configuration makes of the text.
+
+mod ipvsadm;
+mod keepalived;
+mod ldirectord;
+mod marks;
+mod together;
+
+use super::{ImportError, Imported, Kind, Options, Source, import_with};
+use crate::config::{self, Config, Problem};
+use crate::ipvsadm::tests::NoNames;
+
+/// Keys, by the end of their path, that other parts of the configuration will know.
+const AWAITED: [&str; 32] = [
+    "address",
+    "alpha",
+    "answer",
+    "body",
+    "body_absent",
+    "command",
+    "delay_before_retry",
+    "digest",
+    "dynamic",
+    "expect",
+    "headers",
+    "health",
+    "helo",
+    "hysteresis",
+    "name",
+    "notify",
+    "on_failure",
+    "payload",
+    "port",
+    "quorum",
+    "record",
+    "redirects",
+    "reply",
+    "require_reply",
+    "retry",
+    "send",
+    "sni",
+    "sorry_server",
+    "type",
+    "user",
+    "verify",
+    "version",
+];
+const AWAITED_TOO: [&str; 5] = ["via", "warmup", "tls", "min_reply_length", "max_reply_length"];
+
+fn source(name: &str, text: &str) -> Source {
+    Source { name: name.to_owned(), text: text.to_owned(), directory: std::env::temp_dir() }
+}
+
+fn import_as(kind: Kind, text: &str) -> Result<Imported, ImportError> {
+    let options = Options { kind: Some(kind), config_id: Some("here".to_owned()) };
+    import_with(&[source("f", text)], &options, &NoNames)
+}
+
+/// Imports what must be importable, into what must be a good configuration.
+fn imported(kind: Kind, text: &str) -> Imported {
+    let imported = import_as(kind, text).unwrap_or_else(|error| panic!("{text}\n{error}"));
+    let problems = problems(&imported.text);
+    assert!(problems.is_empty(), "{text}\n{}\n{problems:#?}", imported.text);
+    imported
+}
+
+fn problems(text: &str) -> Vec<Problem> {
+    let awaited = |problem: &Problem| {
+        let key = problem.key.rsplit('.').next().unwrap_or_default();
+        AWAITED.contains(&key) || AWAITED_TOO.contains(&key)
+    };
+    let problems = config::parse("imported", text).err().unwrap_or_default();
+    problems.into_iter().filter(|problem| !awaited(problem)).collect()
+}
+
+/// The configuration that was imported, of keys that are all known.
+fn parsed(imported: &Imported) -> Config {
+    config::parse("imported", &imported.text).unwrap_or_else(|problems| panic!("{}\n{problems:#?}", imported.text))
+}
+
+/// The text must have these lines, and the warnings these words, one each; a row may have none.
+fn assert_says(what: &str, imported: &Imported, lines: &[&str], warnings: &[&str]) {
+    for line in lines {
+        assert!(imported.text.lines().any(|had| had == *line), "{what}: no `{line}` in\n{}", imported.text);
+    }
+    let had: Vec<String> = imported.warnings.iter().map(ToString::to_string).collect();
+    for words in warnings {
+        assert!(had.iter().any(|had| had.contains(words)), "{what}: no warning `{words}` in\n{had:#?}");
+        assert!(imported.text.contains(words), "{what}: no comment `{words}` in\n{}", imported.text);
+    }
+    assert_eq!(had.len(), warnings.len(), "{what}: {had:#?}");
+}

@@ -4,7 +4,7 @@ mod fake;
 mod layouts;
 mod recorded;
 mod restores;
-mod round_trip;
+pub(crate) mod round_trip;
 mod semantics;
 mod transcript;
 

@@ -4,7 +4,7 @@ use super::Checked;
 use crate::import::draft::Check;
 use crate::import::ldirectord::endpoint;
 use crate::import::ldirectord::lines::Key;
-use crate::import::note::Notes;
+use crate::import::note::{Notes, Place};
 use crate::model::{Protocol, ServiceId};
 
 /// Redirects that Perl's LWP follows.
@@ -19,8 +19,8 @@ impl Checked<'_> {
             "none" => return None,
             "http" | "https" => self.http(server, request, receive),
             "dns" => self.dns(request, receive),
-            "smtp" | "submission" => Check::new("smtp"),
-            "simpletcp" => simple(request, receive),
+            "smtp" | "submission" => Check::new("smtp", self.place),
+            "simpletcp" => simple(request, receive, self.place),
             "ftp" => self.greeting("220", false),
             "pop" => self.greeting("\\+OK", false),
             "pops" => self.greeting("\\+OK", true),
@@ -34,7 +34,7 @@ impl Checked<'_> {
     }
 
     fn http(&self, server: &Key, request: Option<&str>, receive: Option<&str>) -> Check {
-        let mut check = Check::new(if self.service == "https" { "https" } else { "http" });
+        let mut check = Check::new(if self.service == "https" { "https" } else { "http" }, self.place);
         let mut path = request.unwrap_or("/").trim_start_matches('/').to_owned();
         if let Some((_, rest)) = path.clone().split_once("://") {
             let (authority, rest) = rest.split_once('/').unwrap_or((rest, ""));
@@ -50,16 +50,23 @@ impl Checked<'_> {
                 }
             }
         }
-        check.set("method", self.words.text("httpmethod").unwrap_or("GET").to_ascii_uppercase());
+        let method = self.words.text("httpmethod").unwrap_or("GET").to_ascii_uppercase();
         check.set("path", format!("/{path}"));
         check.set("status", "200-299");
         check.set("redirects", REDIRECTS);
         if let Some(host) = self.words.text("virtualhost") {
             check.set("host", host);
         }
-        if let Some(receive) = receive {
-            check.set("body", receive);
+        match receive {
+            Some(receive) if method == "HEAD" => {
+                check
+                    .notes
+                    .warn(self.place, format!("receive=\"{receive}\": the answer to HEAD has no body; left out"));
+            }
+            Some(receive) => check.set("body", receive),
+            None => {}
         }
+        check.set("method", method);
         if self.service == "https" {
             check.set("verify", false);
         }
@@ -67,7 +74,7 @@ impl Checked<'_> {
     }
 
     fn dns(&self, request: Option<&str>, receive: Option<&str>) -> Check {
-        let mut check = Check::new("dns");
+        let mut check = Check::new("dns", self.place);
         if matches!(self.id, ServiceId::Address { protocol: Protocol::Tcp, .. }) {
             check.notes.warn(self.place, "service=dns with protocol=tcp: LVX asks by UDP");
         }
@@ -85,7 +92,8 @@ impl Checked<'_> {
                 }
             }
             None => {
-                let text = "service=dns without receive: to ldirectord its servers are always down, to LVX any answer will do";
+                let text =
+                    "service=dns without receive: to ldirectord its servers are always down, to LVX any answer will do";
                 check.notes.warn(self.place, text);
             }
         }
@@ -94,7 +102,7 @@ impl Checked<'_> {
 
     /// The first line of a server that speaks first.
     fn greeting(&self, pattern: &str, tls: bool) -> Check {
-        let mut check = Check::new("expect");
+        let mut check = Check::new("expect", self.place);
         check.set("expect", format!("^{pattern}"));
         if tls {
             check.set("tls", true);
@@ -109,8 +117,9 @@ impl Checked<'_> {
     fn unlike(&self, service: &str) -> Check {
         let is_udp = matches!(self.id, ServiceId::Address { protocol: Protocol::Udp, .. });
         let (kind, what) = if is_udp { ("icmp", "pings the server") } else { ("tcp", "connects") };
-        let mut check = Check::new(kind);
-        let text = format!("service={service}: LVX does not speak it and only {what}; a check of type script can do it");
+        let mut check = Check::new(kind, self.place);
+        let text =
+            format!("service={service}: LVX does not speak it and only {what}; a check of type script can do it");
         check.notes.warn(self.place, text);
         check
     }
@@ -123,7 +132,9 @@ impl Checked<'_> {
             }
         }
         let asks = matches!(self.service, "http" | "https" | "dns" | "simpletcp");
-        for key in ["request", "receive", "virtualhost", "httpmethod"].into_iter().filter_map(|name| self.words.get(name)) {
+        for key in
+            ["request", "receive", "virtualhost", "httpmethod"].into_iter().filter_map(|name| self.words.get(name))
+        {
             let is_of_http = matches!(key.name.as_str(), "virtualhost" | "httpmethod");
             if !asks || is_of_http && !self.service.starts_with("http") {
                 notes.warn(&key.place, format!("{}: means nothing to this check", key.shown()));
@@ -133,8 +144,8 @@ impl Checked<'_> {
 }
 
 /// What is sent, and what must come.
-fn simple(request: Option<&str>, receive: Option<&str>) -> Check {
-    let mut check = Check::new("expect");
+fn simple(request: Option<&str>, receive: Option<&str>, place: &Place) -> Check {
+    let mut check = Check::new("expect", place);
     // ldirectord's one escape is \n, which is LVX' too.
     let send = request.unwrap_or_default();
     let send = send.strip_prefix('/').unwrap_or(send).replace("\\n", "\n").replace('\\', "\\\\").replace('\n', "\\n");

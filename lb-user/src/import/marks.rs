@@ -6,7 +6,7 @@ use toml::Value;
 
 use super::draft::{Entry, Rule};
 use super::note::{Notes, Place};
-use crate::model::marks::{Condition, MarkOperation, MarkRule, PortRange, Target, Test};
+use crate::model::marks::{Condition, MarkOperation, MarkRule, Network, PortRange, Target, Test};
 use crate::model::{Family, Protocol};
 
 mod conditions;
@@ -119,13 +119,22 @@ impl Flat<'_> {
             }
         }
         let mark = mark_of(operation).ok_or_else(|| unsayable("the bits of a mark can be set, not turned over"))?;
+        let Some((tests, family)) = of_one_family(tests, self.walk.family) else {
+            self.out.notes.remark(&step.place, format!("`{}`: no packet comes to it", step.text));
+            return Ok(());
+        };
         // Either port may fit, which takes a rule each; setting the same bits twice is as setting them once.
         for of_side in [Condition::DestinationPorts, Condition::SourcePorts] {
             let tests: Vec<Test> = tests.iter().map(|test| side(test, of_side)).collect();
+            let tests = match join(&[], &tests) {
+                Joined::Tests(tests) => tests,
+                Joined::Never => continue,
+                Joined::Unsayable(why) => return Err(unsayable(why)),
+            };
             if tests.iter().any(|test| matches!(test.condition, Condition::Ports(_))) {
                 return Err(unsayable("that neither port is one of these cannot be said"));
             }
-            let keys = keys(&mark, &tests, self.walk.family);
+            let keys = keys(&mark, &tests, family);
             let mut notes = Notes::default();
             notes.remark(&step.place, step.text.as_str());
             if tests.iter().any(is_for_others) {
@@ -136,6 +145,42 @@ impl Flat<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The tests without those of the family, and the family; none if no packet passes them. As in nft, an address, with
+/// "not" or without, makes a rule one for its family.
+fn of_one_family(tests: &[Test], family: Option<Family>) -> Option<(Vec<Test>, Option<Family>)> {
+    let named = tests.iter().filter_map(|Test { condition, negated }| match (condition, negated) {
+        (Condition::Family(Family::Inet), false) | (Condition::Family(Family::Inet6), true) => Some(Family::Inet),
+        (Condition::Family(Family::Inet6), false) | (Condition::Family(Family::Inet), true) => Some(Family::Inet6),
+        (Condition::Destination(network) | Condition::Source(network), false) => Some(network.family()),
+        _other => None,
+    });
+    let negated = tests.iter().filter_map(network).map(Network::family);
+    let mut named = named.chain(family);
+    let family = match named.next() {
+        Some(first) if named.all(|other| other == first) => Some(first),
+        Some(_contradicted) => return None,
+        None => negated.into_iter().next(),
+    };
+    let kept = |test: &&Test| match network(test) {
+        Some(network) => Some(network.family()) == family,
+        None => !matches!(test.condition, Condition::Family(_)),
+    };
+    Some((tests.iter().filter(kept).cloned().collect(), family))
+}
+
+fn network(test: &Test) -> Option<&Network> {
+    match &test.condition {
+        Condition::Destination(network) | Condition::Source(network) => Some(network),
+        Condition::Family(_)
+        | Condition::Protocol(_)
+        | Condition::DestinationPorts(_)
+        | Condition::SourcePorts(_)
+        | Condition::Ports(_)
+        | Condition::Interface(_)
+        | Condition::Mark { .. } => None,
     }
 }
 
@@ -162,30 +207,24 @@ fn mark_of(operation: MarkOperation) -> Option<Value> {
 
 fn keys(mark: &Value, tests: &[Test], family: Option<Family>) -> Vec<Entry> {
     let mut keys = vec![("mark", mark.clone())];
-    let (mut family, mut has_network) = (family, false);
+    // Without an address a rule is for both families.
+    if let Some(family) = family
+        && tests.iter().all(|test| network(test).is_none())
+    {
+        let all = if family == Family::Inet { "0.0.0.0/0" } else { "::/0" };
+        keys.push(("destination", all.into()));
+    }
     for Test { condition, negated } in tests {
         let not = if *negated { "! " } else { "" };
         match condition {
-            Condition::Family(tested) => family = Some(*tested),
-            Condition::Destination(network) => {
-                has_network = true;
-                keys.push(("destination", format!("{not}{network}").into()));
-            }
-            Condition::Source(network) => {
-                has_network = true;
-                keys.push(("source", format!("{not}{network}").into()));
-            }
+            Condition::Destination(network) => keys.push(("destination", format!("{not}{network}").into())),
+            Condition::Source(network) => keys.push(("source", format!("{not}{network}").into())),
             Condition::Protocol(number) => keys.push(("protocol", format!("{not}{}", protocol(*number)).into())),
             Condition::DestinationPorts(ranges) => keys.push(("destination_port", ports(not, ranges))),
             Condition::SourcePorts(ranges) => keys.push(("source_port", ports(not, ranges))),
             Condition::Interface(pattern) => keys.push(("interface", format!("{not}{}", pattern.as_str()).into())),
-            Condition::Ports(_) | Condition::Mark { .. } => {}
+            Condition::Family(_) | Condition::Ports(_) | Condition::Mark { .. } => {}
         }
-    }
-    // Without an address a rule is for both families.
-    if !has_network && let Some(family) = family {
-        let all = if family == Family::Inet { "0.0.0.0/0" } else { "::/0" };
-        keys.insert(1, ("destination", all.into()));
     }
     keys
 }

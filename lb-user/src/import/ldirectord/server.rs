@@ -111,12 +111,11 @@ fn leading_number(text: &str) -> Option<(u32, &str)> {
     Some((digits.parse().ok()?, rest))
 }
 
-/// What is between the inner quotes, which a comma or a blank separates.
+/// At the last quote that a comma or a blank, and another quote follow.
 fn split_pair(inside: &str) -> Option<(&str, &str)> {
-    let (request, rest) = inside
-        .rsplit_once('"')
-        .and_then(|(before, receive)| Some((before.rsplit_once('"')?, receive)))
-        .map(|((request, between), receive)| (request, (between, receive)))?;
-    let (between, receive) = rest;
-    between.chars().all(|letter| letter == ',' || letter.is_whitespace()).then_some((request, receive))
+    inside.rmatch_indices('"').find_map(|(at, _)| {
+        let (request, rest) = inside.split_at_checked(at)?;
+        let rest = rest.strip_prefix('"')?.strip_prefix([',', ' '])?;
+        Some((request, rest.trim_start().strip_prefix('"')?))
+    })
 }

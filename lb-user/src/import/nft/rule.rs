@@ -174,13 +174,14 @@ fn network(word: &str, words: &mut Words<'_>) -> Result<Vec<Test>, String> {
 /// `dport 80`, `sport { 80, 443 }`
 fn ports(words: &mut Words<'_>) -> Result<Test, String> {
     let field = words.need()?;
+    if !matches!(field, "dport" | "sport") {
+        return Err(format!("LVX has nothing like `{field}`"));
+    }
     let (negated, values) = words.values()?;
     let ranges = values.iter().map(|value| port(value)).collect::<Result<Vec<_>, _>>()?;
-    match field {
-        "dport" => Ok(Test { condition: Condition::DestinationPorts(ranges), negated }),
-        "sport" => Ok(Test { condition: Condition::SourcePorts(ranges), negated }),
-        other => Err(format!("LVX has nothing like `{other}`")),
-    }
+    let destination = field == "dport";
+    let condition = if destination { Condition::DestinationPorts(ranges) } else { Condition::SourcePorts(ranges) };
+    Ok(Test { condition, negated })
 }
 
 /// Each value a test of its own: one of them must hold, or with "not" none.

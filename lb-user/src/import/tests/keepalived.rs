@@ -126,7 +126,7 @@ fn checkers_and_their_defaults() {
             &[],
         ),
         ("HTTP_GET {\n url {\n regex bad\n regex_no_match\n }\n}", &["body_absent = \"bad\""], &[]),
-        ("HTTP_GET {\n url {\n regex a(?!b)\n }\n}", &["body = \"a(?!b)\""], &["LVX has no look-around"]),
+        ("HTTP_GET {\n url {\n regex \"a(?!b)\"\n }\n}", &["body = \"a(?!b)\""], &["LVX has no look-around"]),
         (
             "HTTP_GET {\n url {\n regex a\n regex_min_offset 5\n regex_options dupnames\n }\n}",
             &[],

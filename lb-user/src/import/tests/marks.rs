@@ -94,8 +94,7 @@ fn other_rules_and_tables_are_named() {
         &format!("INPUT -p tcp {SET}"),
         "PREROUTING -p icmp -j ACCEPT",
     ];
-    let text =
-        format!("{}*filter\n:INPUT DROP [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n", iptables(&rules));
+    let text = format!("{}*filter\n:INPUT DROP [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n", iptables(&rules));
     let warnings = [
         "f:6: warning: `-A PREROUTING -m conntrack",
         "f:7: warning: `-A POSTROUTING -j TCPMSS --clamp-mss-to-pmtu`: gives no mark",
@@ -196,7 +195,7 @@ fn walk(set: &RuleSet) -> Walk {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
+    #![proptest_config(ProptestConfig::with_cases(1500))]
 
     /// Where the chains can be said as a list, the list gives every packet the same mark.
     #[test]

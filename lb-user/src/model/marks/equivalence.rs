@@ -156,7 +156,8 @@ fn ruleset() -> impl Strategy<Value = RuleSet> {
 /// Chains of rules with few tests, none of them of marks, so that many can be written without chains.
 pub(crate) fn plain_ruleset() -> impl Strategy<Value = RuleSet> {
     let condition = condition().prop_filter("of marks", |condition| !matches!(condition, Condition::Mark { .. }));
-    let test = (condition, proptest::bool::weighted(0.2)).prop_map(|(condition, negated)| Test { condition, negated }).boxed();
+    let test =
+        (condition, proptest::bool::weighted(0.2)).prop_map(|(condition, negated)| Test { condition, negated }).boxed();
     let targets = [target(0), target(1), target(4)].map(|target| (vec(test.clone(), 0..3), target).boxed());
     let [entry, inner, last] =
         targets.map(|rule| vec(rule.prop_map(|(tests, target)| MarkRule { tests, target }).boxed(), 0..3).boxed());

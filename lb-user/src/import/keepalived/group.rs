@@ -15,10 +15,12 @@ pub(super) enum Target {
     Mark(u32, Option<Family>),
 }
 
-/// A line of a group.
+/// A group.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct Group {
     pub(super) place: Place,
+    /// As it is written.
+    pub(super) shown: String,
     pub(super) targets: Vec<Target>,
     /// Whether a virtual_server has asked for it.
     pub(super) used: bool,
@@ -27,20 +29,21 @@ pub(super) struct Member {
 /// The longest range that is written out.
 const MOST: u128 = 65_536;
 
-/// The lines of a group.
-pub(super) fn members(directive: &Directive, notes: &mut Notes) -> Vec<Member> {
+/// Reads a group.
+pub(super) fn read(directive: &Directive, notes: &mut Notes) -> Group {
     if directive.value(0).is_empty() {
         notes.error(&directive.place, "virtual_server_group without a name");
     }
-    let mut members = Vec::new();
+    let mut group =
+        Group { place: directive.place.clone(), shown: directive.shown(), targets: Vec::new(), used: false };
     for line in directive.inner() {
         let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
         match targets(&words) {
-            Ok(targets) => members.push(Member { place: line.place.clone(), targets, used: false }),
+            Ok(targets) => group.targets.extend(targets),
             Err(why) => notes.error(&line.place, format!("{}: {why}", line.shown())),
         }
     }
-    members
+    group
 }
 
 /// What `fwmark N`, or an address or a range and perhaps a port, stands for.

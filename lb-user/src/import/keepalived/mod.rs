@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use super::draft::Draft;
 use super::{Options, Source};
 use crate::model::ServiceId;
-use group::Member;
+use group::Group;
 use timing::Timing;
 use tree::Directive;
 
@@ -32,10 +32,10 @@ pub(super) fn read(source: &Source, options: &Options, draft: &mut Draft) {
     let (lines, notes) = source::lines(&source.name, &source.text, &source.directory, &config_id);
     draft.notes.extend(notes);
     let directives = tree::directives(&lines, &mut draft.notes);
-    let mut groups: BTreeMap<String, Vec<Member>> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for directive in directives.iter().filter(|directive| directive.keyword() == "virtual_server_group") {
-        let members = group::members(directive, &mut draft.notes);
-        if groups.insert(directive.value(0).to_owned(), members).is_some() {
+        let group = group::read(directive, &mut draft.notes);
+        if groups.insert(directive.value(0).to_owned(), group).is_some() {
             draft.notes.error(&directive.place, format!("{}: there is one of this name already", directive.shown()));
         }
     }
@@ -47,12 +47,8 @@ pub(super) fn read(source: &Source, options: &Options, draft: &mut Draft) {
             _other => global::read(directive, draft),
         }
     }
-    for (name, members) in groups {
-        if let Some(unused) = members.iter().find(|member| !member.used) {
-            draft
-                .notes
-                .warn(&unused.place, format!("virtual_server_group {name}: no virtual_server uses it; left out"));
-        }
+    for group in groups.values().filter(|group| !group.used) {
+        draft.notes.warn(&group.place, format!("{}: no virtual_server uses it; left out", group.shown));
     }
 }
 

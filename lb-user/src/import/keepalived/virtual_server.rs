@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::Around;
-use super::group::{Member, Target, targets};
+use super::group::{Group, Target, targets};
 use super::notify::Scripts;
 use super::real_server;
 use super::timing::Timing;
@@ -17,15 +17,15 @@ use crate::model::{Family, Netmask, Persistence, Protocol, SchedulerFlags, Sched
 /// Reads one with all its real servers.
 pub(super) fn read(
     directive: &Directive,
-    groups: &mut BTreeMap<String, Vec<Member>>,
+    groups: &mut BTreeMap<String, Group>,
     script_user: Option<&str>,
     draft: &mut Draft,
 ) {
     let found = match directive.values()[..] {
         ["group", name] => match groups.get_mut(name) {
-            Some(members) => {
-                members.iter_mut().for_each(|member| member.used = true);
-                Ok(members.iter().flat_map(|member| member.targets.clone()).collect())
+            Some(group) => {
+                group.used = true;
+                Ok(group.targets.clone())
             }
             None => Err(format!("there is no virtual_server_group {name}")),
         },

@@ -17,7 +17,7 @@ pub(super) struct Checked<'a> {
     kind: Kind,
     words: &'a Words<'a>,
     id: ServiceId,
-    /// Where the service begins.
+    /// Where the language of the check is named, or else where the service begins.
     place: &'a Place,
     /// The virtual, as ldirectord hands it to programs: address or mark, and port.
     virtual_words: (String, String),
@@ -62,7 +62,7 @@ impl<'a> Checked<'a> {
             kind: kind(words, notes),
             words,
             id,
-            place: &section.head.place,
+            place: words.get("service").map_or(&section.head.place, |key| &key.place),
             virtual_words: match id {
                 ServiceId::Address { vip, port, .. } => (vip.to_string(), port.to_string()),
                 ServiceId::Mark { mark, .. } => (mark.to_string(), "0".to_owned()),
@@ -74,6 +74,32 @@ impl<'a> Checked<'a> {
             count: number("checkcount").unwrap_or(1),
             failures: number("failurecount").unwrap_or(1),
             check_port: check_port.and_then(|port| u16::try_from(port).ok()),
+        }
+    }
+
+    /// Says which keys mean nothing to the check, to ldirectord neither.
+    pub(super) fn remark_unused(&self, section: &Section, notes: &mut Notes) {
+        let is_udp = matches!(self.id, ServiceId::Address { protocol: Protocol::Udp, .. });
+        let pings = self.kind == Kind::Ping || self.kind == Kind::Connect && is_udp;
+        let asks = self.kind == Kind::Negotiate && self.service != "none";
+        let checks = !matches!(self.kind, Kind::On | Kind::Off) && (self.kind != Kind::Negotiate || asks);
+        for key in &section.keys {
+            let used = match key.name.as_str() {
+                "service" => self.kind == Kind::Negotiate,
+                "checkcommand" => self.kind == Kind::External,
+                "checkport" => asks || self.kind == Kind::Connect && !is_udp,
+                "request" | "receive" | "virtualhost" | "httpmethod" | "login" | "passwd" | "database" | "secret" => {
+                    asks
+                }
+                "checkcount" => pings,
+                "checktimeout" => checks && (!asks || self.words.own("negotiatetimeout").is_none()),
+                "negotiatetimeout" => checks && (asks || self.words.own("checktimeout").is_none()),
+                "failurecount" => checks,
+                _other => true,
+            };
+            if !used {
+                notes.remark(&key.place, format!("{}: means nothing to this check", key.shown()));
+            }
         }
     }
 

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::lines::Key;
 use crate::import::note::Notes;
-use crate::ipvsadm::Names;
 
 /// What holds for services that do not say otherwise.
 #[derive(Debug, Default)]
@@ -56,9 +55,12 @@ pub(super) fn number_name(name: &str) -> Option<&'static str> {
 }
 
 impl Global {
-    pub(super) fn take(&mut self, key: &Key, _names: &dyn Names, notes: &mut Notes) {
+    pub(super) fn take(&mut self, key: &Key, notes: &mut Notes) {
         if let Some(name) = number_name(&key.name) {
             self.numbers.extend(key.number(notes).map(|number| (name, number)));
+            if name == "checkcount" {
+                notes.remark(&key.place, format!("{}: counts for pings only", key.shown()));
+            }
             return;
         }
         match key.name.as_str() {

@@ -17,7 +17,7 @@ pub(super) use global::is_global;
 pub(super) fn read(source: &Source, names: &dyn Names, draft: &mut Draft) {
     let sections = lines::sections(source, &mut draft.notes);
     let mut global = global::Global::default();
-    sections.global.iter().for_each(|key| global.take(key, names, &mut draft.notes));
+    sections.global.iter().for_each(|key| global.take(key, &mut draft.notes));
     for section in &sections.services {
         service::read(section, &global, names, draft);
     }

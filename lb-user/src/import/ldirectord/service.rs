@@ -28,6 +28,7 @@ pub(super) fn read(section: &Section, global: &Global, names: &dyn Names, draft:
     }
     service.policy.extend(fallback(&words, id, global, names, &mut notes));
     let checked = Checked::new(&words, global, id, section, &mut notes);
+    checked.remark_unused(section, &mut notes);
     for key in &words.servers {
         for server in server::read(key, id, &checked, names, &mut notes) {
             if service.servers.iter().any(|known| known.address == server.address && known.port == server.port) {
@@ -40,7 +41,7 @@ pub(super) fn read(section: &Section, global: &Global, names: &dyn Names, draft:
     if checked.is_off() {
         let names: Vec<_> = service.servers.drain(..).map(|server| server.address.to_string()).collect();
         let text = format!("checktype=off: its servers are never used, and left out: {}", names.join(", "));
-        notes.warn(&section.head.place, text);
+        notes.warn(words.get("checktype").map_or(&section.head.place, |key| &key.place), text);
     }
     service.notes = notes;
     draft.add(service);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::Around;
 use super::checker;
 use super::notify::Scripts;
-use super::timing::Timing;
+use super::timing::{Timing, remark_unused};
 use super::tree::Directive;
 use super::values::{address_and_port, flag, number};
 use super::virtual_server::{on_failure, warn_unless_dr};
@@ -58,6 +58,9 @@ pub(super) fn read(
     let around = Around { timing: timing.or(around.timing), virtual_host, alpha, ..*around };
     for inner in checkers {
         server.checks.extend(checker::read(inner, &around, port, &mut server.notes));
+    }
+    if server.checks.is_empty() {
+        remark_unused(directive.inner(), &mut server.notes);
     }
     Some(server)
 }

@@ -17,6 +17,15 @@ pub(super) struct Timing {
     pub(super) warmup: Option<Duration>,
 }
 
+/// Says of the directives that are for checks only that there is none.
+pub(super) fn remark_unused(directives: &[Directive], notes: &mut Notes) {
+    for inner in directives {
+        if inner.keyword() == "virtualhost" || Timing::default().takes(inner, &mut Notes::default()) {
+            notes.remark(&inner.place, format!("{}: there is no check that it is for", inner.shown()));
+        }
+    }
+}
+
 /// keepalived's defaults, which differ between checkers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Defaults {

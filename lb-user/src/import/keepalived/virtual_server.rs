@@ -7,7 +7,7 @@ use super::Around;
 use super::group::{Group, Target, targets};
 use super::notify::Scripts;
 use super::real_server;
-use super::timing::Timing;
+use super::timing::{Timing, remark_unused};
 use super::tree::Directive;
 use super::values::{address_and_port, flag, netmask, number};
 use crate::import::draft::{Draft, Entry, Service};
@@ -167,6 +167,9 @@ impl<'a> Reader<'a> {
         };
         for real_server in &self.real_servers {
             service.servers.extend(real_server::read(real_server, &around, &mut self.scripts, &mut self.notes));
+        }
+        if service.servers.iter().all(|server| server.checks.is_empty()) {
+            remark_unused(self.directive.inner(), &mut self.notes);
         }
         service.notify = self.scripts.write();
         service.notes = self.notes;

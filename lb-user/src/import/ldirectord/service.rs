@@ -38,6 +38,11 @@ pub(super) fn read(section: &Section, global: &Global, names: &dyn Names, draft:
             }
         }
     }
+    if service.servers.is_empty() {
+        for key in section.keys.iter().filter(|key| IS_OF_CHECKS.contains(&key.name.as_str())) {
+            notes.remark(&key.place, format!("{}: no server is left to check", key.shown()));
+        }
+    }
     if checked.is_off() {
         let names: Vec<_> = service.servers.drain(..).map(|server| server.address.to_string()).collect();
         let text = format!("checktype=off: its servers are never used, and left out: {}", names.join(", "));
@@ -46,6 +51,27 @@ pub(super) fn read(section: &Section, global: &Global, names: &dyn Names, draft:
     service.notes = notes;
     draft.add(service);
 }
+
+/// Keys that only say how servers are checked.
+const IS_OF_CHECKS: [&str; 17] = [
+    "checktype",
+    "service",
+    "checkcommand",
+    "checkport",
+    "request",
+    "receive",
+    "httpmethod",
+    "virtualhost",
+    "login",
+    "passwd",
+    "database",
+    "secret",
+    "checktimeout",
+    "negotiatetimeout",
+    "checkinterval",
+    "checkcount",
+    "failurecount",
+];
 
 /// The keys of a section; of those given twice the last one counts, as in ldirectord.
 pub(super) struct Words<'a> {

@@ -224,7 +224,7 @@ fn marks_know_their_family_and_their_checks_need_ports() {
     let imported = imported(Kind::Keepalived, text);
     let lines = ["mark = 7", "ipv6 = true", "port = 80", "# f:3: protocol TCP: means nothing with a firewall mark"];
     assert_says("marks", &imported, &lines, &["f:10: warning: TCP_CHECK: no port to ask"]);
-    assert!(imported.text.contains("via") == false, "no VIP can be asked");
+    assert!(!imported.text.contains("via"), "no VIP can be asked");
     let text = text.replace("fwmark 7", "fwmark 7 inet");
     let warned = super::import_as(Kind::Keepalived, &text).expect("an import");
     assert!(warned.warnings.iter().any(|warning| warning.to_string().contains("of the service's own family")));

@@ -208,7 +208,7 @@ proptest! {
             }
             let own = crate::config::parse("flat", &text).expect("a good configuration").mark_rules;
             for packet in &packets {
-                prop_assert_eq!(expected(&[], &own, packet), expected(&[set.clone()], &[], packet), "{:?}\n{}", packet, text);
+                prop_assert_eq!(expected(&[], &own, packet), expected(std::slice::from_ref(&set), &[], packet), "{:?}\n{}", packet, text);
             }
         }
     }

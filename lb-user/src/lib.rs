@@ -9,6 +9,7 @@ pub mod dataplane;
 pub mod director;
 pub mod generations;
 pub mod health;
+pub mod import;
 pub mod ipvsadm;
 pub mod journal;
 pub mod leg;

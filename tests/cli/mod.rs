@@ -2,6 +2,7 @@
 
 mod commands;
 mod files;
+mod import;
 mod program;
 mod socket;
 mod start;

@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod drain;
+mod import;
 mod report;
 mod run;
 mod status;
@@ -72,6 +73,8 @@ enum Command {
     Generations(apply::Common),
     /// Apply a config file again that was applied before
     Rollback(apply::Rollback),
+    /// Print the config that does the same as files of ipvsadm, iptables, nft, keepalived or ldirectord
+    Import(import::Import),
 }
 
 /// Runs the program: `lvx`, or `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` if it is called so.
@@ -108,6 +111,7 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Export(common) => print(&common.export()?)?,
         Command::Generations(common) => print(&common.generations()?)?,
         Command::Rollback(rollback) => print(&rollback.run()?)?,
+        Command::Import(import) => return import.run(),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -85,7 +85,8 @@ fn id(entry: &Entry) -> Result<Option<ServiceId>, Failure> {
     Ok(Some(ServiceId::Address { protocol, vip, port }))
 }
 
-fn required_id(entry: &Entry) -> Result<ServiceId, Failure> {
+/// The service that is named.
+pub(super) fn required_id(entry: &Entry) -> Result<ServiceId, Failure> {
     id(entry)?.ok_or_else(|| missing(Kind::Service, entry.verb))
 }
 

@@ -21,18 +21,21 @@ mod popt;
 mod resolver;
 mod restore;
 mod save;
+mod saved;
 mod scripts;
 mod service_words;
 mod session;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::ffi::OsStr;
 use std::io::BufRead;
 use std::path::Path;
 
 use crate::api::{Request, Response};
-use names::Names;
+pub(crate) use names::{Names, Transport};
+pub(crate) use resolver::Resolver;
+pub(crate) use saved::{Unread, read_saved};
 use session::Session;
 
 /// What a run prints, and its exit status.
@@ -67,7 +70,7 @@ pub enum BackendError {
 /// `ipvsadm-restore` could not be told from `ipvsadm`, and which help texts repeat; `args` are the words after it.
 pub fn run<A: AsRef<OsStr>>(program: &str, args: &[A], stdin: &mut dyn BufRead, backend: &mut dyn Backend) -> Output {
     let words: Vec<String> = args.iter().map(|word| word.as_ref().to_string_lossy().into_owned()).collect();
-    run_with_names(program, &words, stdin, backend, &resolver::Resolver::default())
+    run_with_names(program, &words, stdin, backend, &Resolver::default())
 }
 
 fn run_with_names(

@@ -7,7 +7,7 @@ use crate::model::Protocol;
 
 /// A protocol that `ipvsadm` has an option for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     /// `-t`
     Tcp,
     /// `-u`
@@ -47,7 +47,7 @@ impl From<Protocol> for Transport {
 }
 
 /// Where names come from.
-pub(super) trait Names {
+pub(crate) trait Names {
     /// The IPv4 address of a host (`gethostbyname`).
     fn address(&self, host: &str) -> Option<Ipv4Addr>;
     /// The name of an address (`gethostbyaddr`).

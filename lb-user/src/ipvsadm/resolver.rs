@@ -10,7 +10,7 @@ use super::names::{Names, Transport};
 
 /// Names as this machine knows them.
 #[derive(Default)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     /// /etc/services, read when the first port is looked up.
     services: OnceCell<Vec<PortName>>,
 }

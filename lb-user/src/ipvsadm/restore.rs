@@ -12,9 +12,13 @@ pub(super) fn read_line(input: &mut dyn BufRead) -> io::Result<Option<Vec<String
     if input.read_until(b'\n', &mut line)? == 0 {
         return Ok(None);
     }
-    let line = String::from_utf8_lossy(&line);
+    Ok(Some(words(&String::from_utf8_lossy(&line))))
+}
+
+/// The words of a line.
+pub(super) fn words(line: &str) -> Vec<String> {
     let words = line.split(SEPARATORS).filter(|word| !word.is_empty() && *word != "ipvsadm");
-    Ok(Some(words.map(str::to_owned).collect()))
+    words.map(str::to_owned).collect()
 }
 
 /// The whole input without the lines that begin with `#`: what the script `ipvsadm-restore` hands to `ipvsadm -R`.

@@ -11,7 +11,7 @@ mod simplify;
 mod text;
 
 #[cfg(test)]
-mod equivalence;
+pub(crate) mod equivalence;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -52,6 +52,11 @@ pub struct PortRange {
 pub struct InterfacePattern(String);
 
 impl InterfacePattern {
+    /// As it is written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether the interface of this name is meant.
     pub fn matches(&self, name: &str) -> bool {
         match self.0.strip_suffix('+') {

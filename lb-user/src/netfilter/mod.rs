@@ -10,12 +10,14 @@ mod kernel;
 mod nfnetlink;
 mod rule;
 mod save;
+mod saved;
 
 use std::fmt;
 
 pub use follow::{System, follow};
 pub use kernel::Kernel;
 pub use nfnetlink::NftTables;
+pub(crate) use saved::{SavedRule, saved_rules};
 
 use crate::model::Family;
 use crate::model::marks::RuleSet;

@@ -7,7 +7,7 @@ use super::{Origin, Reading, Unsupported};
 use crate::model::Family;
 use crate::model::marks::{RuleSet, Target};
 
-const ENTRY: &str = "PREROUTING";
+pub(super) const ENTRY: &str = "PREROUTING";
 
 /// A chain's rules, each with its text.
 type Chains<'a> = BTreeMap<&'a str, Vec<(&'a str, Rule)>>;
@@ -65,7 +65,7 @@ fn why_not(rule: &Rule) -> Option<&str> {
 
 /// All chains of the table with their rules.
 fn chains(text: &str) -> Chains<'_> {
-    let names: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix(':')?.split(' ').next()).collect();
+    let names = chain_names(text);
     let mut chains: Chains<'_> = names.iter().map(|name| (*name, Vec::new())).collect();
     for line in text.lines() {
         let Some(appended) = without_counters(line).strip_prefix("-A ") else { continue };
@@ -75,8 +75,13 @@ fn chains(text: &str) -> Chains<'_> {
     chains
 }
 
+/// The names of the table's chains.
+pub(super) fn chain_names(text: &str) -> BTreeSet<&str> {
+    text.lines().filter_map(|line| line.strip_prefix(':')?.split(' ').next()).collect()
+}
+
 /// With `-c` a rule begins with `[packets:bytes] `.
-fn without_counters(line: &str) -> &str {
+pub(super) fn without_counters(line: &str) -> &str {
     match line.strip_prefix('[').and_then(|line| line.split_once("] ")) {
         Some((_, rule)) => rule,
         None => line,
@@ -84,7 +89,7 @@ fn without_counters(line: &str) -> &str {
 }
 
 /// Splits as xtables_save_string quotes: blanks separate, except within `"`, where `\` escapes one character.
-fn words(text: &str) -> Vec<String> {
+pub(super) fn words(text: &str) -> Vec<String> {
     let (mut words, mut word) = (Vec::new(), None::<String>);
     let (mut quoted, mut characters) = (false, text.chars());
     while let Some(character) = characters.next() {

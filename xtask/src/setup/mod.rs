@@ -2,13 +2,16 @@
 
 mod bpffs;
 mod compiler;
+mod keepalived;
 mod ldirectord;
 mod linker;
 mod packages;
+mod unpacked;
 
 use anyhow::Result;
 
-pub use ldirectord::ldirectord;
+pub use keepalived::keepalived_samples;
+pub use ldirectord::{ldirectord, ldirectord_sample};
 
 use crate::workspace;
 
@@ -28,6 +31,7 @@ enum Step {
 pub fn ensure(verbose: bool) -> Result<()> {
     report(verbose, packages::ensure()?);
     report(verbose, ldirectord::ensure()?);
+    report(verbose, keepalived::ensure()?);
     let toolchain = compiler::ensure()?;
     report(verbose, Step::Ready(format!("compiler: {} ({})", toolchain.rustc.display(), toolchain.how)));
     report(verbose, linker::ensure(&toolchain)?);

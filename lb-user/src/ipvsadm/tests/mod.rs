@@ -4,7 +4,7 @@ mod fake;
 mod layouts;
 mod recorded;
 mod restores;
-mod round_trip;
+pub(crate) mod round_trip;
 mod semantics;
 mod transcript;
 
@@ -15,7 +15,7 @@ use super::{Output, run_with_names};
 use fake::Fake;
 
 /// A few names, and no network.
-pub(super) struct NoNames;
+pub(crate) struct NoNames;
 
 impl Names for NoNames {
     fn address(&self, host: &str) -> Option<Ipv4Addr> {

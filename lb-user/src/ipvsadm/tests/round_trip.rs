@@ -107,6 +107,31 @@ fn table(services: Vec<Service>) -> Fake {
     fake
 }
 
+/// A service whose addresses a configuration takes as well.
+pub(crate) fn unicast_service() -> impl Strategy<Value = Service> {
+    fn unicast(address: IpAddr) -> IpAddr {
+        match address {
+            IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() % 0x6000_0000 + 0x0100_0000).into(),
+            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 16 | 0x2001 << 112).into(),
+        }
+    }
+    service().prop_map(|mut service| {
+        if let ServiceId::Address { vip, .. } = &mut service.id {
+            *vip = unicast(*vip);
+        }
+        service.servers.iter_mut().for_each(|server| server.address = unicast(server.address));
+        service
+    })
+}
+
+/// What `ipvsadm -Sn` prints of a table with these services, and what the table then holds.
+pub(crate) fn saved(services: Vec<Service>) -> (String, Vec<Service>) {
+    let mut fake = table(services);
+    let saved = done(&mut fake, "-Sn");
+    let held = contents(&fake).into_iter().map(|(service, servers)| Service { servers, ..service });
+    (saved, held.collect())
+}
+
 /// What the table holds, in an order of its own.
 fn contents(fake: &Fake) -> Vec<(Service, Vec<RealServer>)> {
     let mut contents: Vec<_> = fake

@@ -62,7 +62,7 @@ fn contains(network: &Network, address: IpAddr) -> bool {
     }
 }
 
-fn expected(sets: &[RuleSet], own: &[MarkRule], packet: &MarkPacket) -> u32 {
+pub(crate) fn expected(sets: &[RuleSet], own: &[MarkRule], packet: &MarkPacket) -> u32 {
     let mut mark = 0;
     let own = RuleSet {
         family: Family::Inet,
@@ -153,11 +153,26 @@ fn ruleset() -> impl Strategy<Value = RuleSet> {
     })
 }
 
+/// Chains of rules with few tests, none of them of marks, so that many can be written without chains.
+pub(crate) fn plain_ruleset() -> impl Strategy<Value = RuleSet> {
+    let condition = condition().prop_filter("of marks", |condition| !matches!(condition, Condition::Mark { .. }));
+    let test =
+        (condition, proptest::bool::weighted(0.2)).prop_map(|(condition, negated)| Test { condition, negated }).boxed();
+    let targets = [target(0), target(1), target(4)].map(|target| (vec(test.clone(), 0..3), target).boxed());
+    let [entry, inner, last] =
+        targets.map(|rule| vec(rule.prop_map(|(tests, target)| MarkRule { tests, target }).boxed(), 0..3).boxed());
+    (select(vec![Family::Inet, Family::Inet6]), entry, inner, vec(last, 3)).prop_map(|(family, entry, inner, rest)| {
+        let rules = [entry, inner].into_iter().chain(rest);
+        let chains = CHAINS.iter().map(|name| (*name).to_owned()).zip(rules).collect();
+        RuleSet { family, entry: CHAINS[0].to_owned(), chains }
+    })
+}
+
 fn own() -> impl Strategy<Value = Vec<MarkRule>> {
     vec((tests(), operation()).prop_map(|(tests, target)| MarkRule { tests, target }), 0..4)
 }
 
-fn packet() -> impl Strategy<Value = MarkPacket> {
+pub(crate) fn packet() -> impl Strategy<Value = MarkPacket> {
     let v4 = (select(vec!["10.0.0.1", "10.0.0.2", "10.9.9.9", "192.0.2.1"]), select(vec!["10.0.0.1", "10.0.0.2"]));
     let v6 = (select(vec!["::1", "2001:db8::1", "fe80::1"]), select(vec!["::1", "2001:db8::1"]));
     (prop_oneof![v4, v6], select(vec![1_u8, 6, 17]), 0_u16..7, 0_u16..7, 1_u32..4).prop_map(

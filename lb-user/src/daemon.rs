@@ -55,23 +55,23 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
     }
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
-    let server = Server::bind(&places.socket).map_err(|error| {
-        let advice = if error.kind() == io::ErrorKind::PermissionDenied { "; `lvx run` needs root" } else { "" };
-        anyhow::Error::new(error).context(format!("cannot listen on {}{advice}", places.socket.display()))
+    let server = Server::bind(&places.socket, &config.api).map_err(|error| {
+        let kind = error.downcast_ref().map(io::Error::kind);
+        let advice = if kind == Some(io::ErrorKind::PermissionDenied) { "; `lvx run` needs root" } else { "" };
+        error.context(format!("cannot listen on {}{advice}", places.socket.display()))
     })?;
     let mut daemon = Daemon::start(&config, &places.state)?;
     daemon.attach(&config).await?;
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let (mut second, mut two_seconds) = (every(1), every(2));
     tracing::info!(interfaces = config.interfaces.join(","), socket = %places.socket.display(), "balancing");
-    let serving = server.serve(calls);
-    tokio::pin!(serving);
+    let mut serving = server.serve(calls, daemon.director.events())?;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             Some(()) = hangup.recv() => tracing::warn!("SIGHUP: the config file is read at the start only; restart lvx to apply it"),
-            () = &mut serving => bail!("the API ended"),
+            why = serving.ended() => bail!("the API ended: {why}"),
             Some((request, back)) = called.recv() => {
                 if matches!(request, Request::Status | Request::List { .. }) {
                     daemon.director.set_reports(|target| daemon.checker.report(target));

@@ -1,13 +1,26 @@
-//! What the command line asks of the daemon, and what it answers: one JSON object a line, over a unix socket.
+//! What is asked of the director, and what it answers; and how that is said over HTTP.
+//!
+//! [`Request`] and [`Response`] are what the director knows. [`route`] is the table of the API's routes, [`call`] says which
+//! request goes by which of them, and [`reply`] what comes back; [`server`] and [`client`] are the two ends. A new request
+//! gets a line in [`route`], and does not compile before it has one arm each in [`call`], [`reply`] and [`event`].
 
+pub mod call;
 pub mod client;
+pub mod event;
+pub mod id;
+pub mod openapi;
+pub mod problem;
+pub mod reply;
+pub mod route;
 pub mod server;
+pub mod settings;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::model::{RealServer, Service, ServiceId, Timeouts};
 
@@ -82,6 +95,11 @@ pub enum Request {
     },
     /// The connection table, templates included.
     Connections,
+    /// A part of it, so that nobody waits while a long table is read.
+    ConnectionPart {
+        /// Where it begins: 0, or `next` of the part before.
+        from: u32,
+    },
     /// The timeouts in force.
     Timeouts,
     /// `lvx sysctl`: all that LVX has.
@@ -105,13 +123,20 @@ pub enum Response {
     Services {
         /// The services.
         services: Vec<ServiceEntry>,
-        /// How many connections the table was made for.
+        /// How many connections the table was made for; the API does not say it with one service.
         connection_table_size: u32,
     },
     /// To [`Request::Connections`].
     Connections {
         /// In no order.
         connections: Vec<ConnectionEntry>,
+    },
+    /// To [`Request::ConnectionPart`].
+    ConnectionPart {
+        /// In no order.
+        connections: Vec<ConnectionEntry>,
+        /// Where the next part begins; none is the end.
+        next: Option<u32>,
     },
     /// To [`Request::Timeouts`].
     Timeouts {
@@ -131,7 +156,7 @@ pub enum Response {
 }
 
 /// Why a change was refused. The names are those of the errors that IPVS gives `ipvsadm`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// EEXIST on a service.
@@ -167,7 +192,7 @@ pub enum Refusal {
 }
 
 /// Sums since the last `-Z`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
     /// Connections scheduled.
     pub connections: u64,
@@ -178,7 +203,7 @@ pub struct Counters {
 }
 
 /// Rates as IPVS' estimator gives them (a moving average over 2 s steps), per second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rates {
     /// Connections per second.
     pub connections: u64,
@@ -189,7 +214,7 @@ pub struct Rates {
 }
 
 /// A service as it runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceEntry {
     /// The service; its `servers` list is in `servers` below.
     pub service: Service,
@@ -202,7 +227,7 @@ pub struct ServiceEntry {
 }
 
 /// A real server as it runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServerEntry {
     /// The server.
     pub server: RealServer,
@@ -223,7 +248,7 @@ pub struct ServerEntry {
 }
 
 /// What a health check says of a real server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Health {
     /// No check is configured.
@@ -241,7 +266,7 @@ pub enum Health {
 }
 
 /// How a real server is reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum NeighbourState {
     /// Through this interface, to this MAC address.
@@ -261,7 +286,7 @@ pub enum NeighbourState {
 }
 
 /// A row of the connection table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConnectionEntry {
     /// Protocol number; 0 is a template of a firewall mark ("IP").
     pub protocol: u8,
@@ -270,15 +295,18 @@ pub struct ConnectionEntry {
     /// State as `ipvsadm -Lc` prints it.
     pub state: String,
     /// Client, port 0 for templates.
+    #[schema(value_type = String)]
     pub client: SocketAddr,
     /// Virtual address; for a template of a mark, the mark as an address.
+    #[schema(value_type = String)]
     pub virtual_address: SocketAddr,
     /// Real server.
+    #[schema(value_type = String)]
     pub destination: SocketAddr,
 }
 
 /// A sysctl.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SysctlEntry {
     /// Name with what stands before it: `net.ipv4.vs.drop_entry`.
     pub name: String,
@@ -289,7 +317,7 @@ pub struct SysctlEntry {
 }
 
 /// What `lvx status` shows.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Version of the daemon.
     pub version: String,
@@ -312,7 +340,7 @@ pub struct Status {
 }
 
 /// An interface with the XDP program.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InterfaceStatus {
     /// Name.
     pub name: String,
@@ -327,7 +355,7 @@ pub struct InterfaceStatus {
 }
 
 /// How often packets were not forwarded for a reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReasonCount {
     /// The reason's name.
     pub reason: String,
@@ -338,7 +366,7 @@ pub struct ReasonCount {
 }
 
 /// How full a table is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TableFill {
     /// Its name.
     pub table: String,

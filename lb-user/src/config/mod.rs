@@ -4,6 +4,7 @@
 //! value is refused a default stands in for it, so that the rest is still looked at; one problem, and nothing of the
 //! file is used. docs/config.md is the reference of its keys.
 
+mod api;
 mod document;
 mod general;
 mod health;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::api::settings::Settings;
 use crate::dataplane::{Mode, Sizes};
 use crate::health::{Check, Target};
 use crate::model::marks::MarkRule;
@@ -54,6 +56,8 @@ pub struct Config {
     /// Services, in the order of the file. The servers of each are newest first: the file's order is that of
     /// `ipvsadm -a` commands, and IPVS puts each new server at the head of its list.
     pub services: Vec<Service>,
+    /// How the API is offered.
+    pub api: Settings,
     /// Health checks of the real servers that have one.
     pub health: BTreeMap<Target, Check>,
 }
@@ -70,6 +74,7 @@ impl Default for Config {
             follow_netfilter: true,
             mark_rules: Vec::new(),
             services: Vec::new(),
+            api: Settings::default(),
             health: BTreeMap::new(),
         }
     }
@@ -120,6 +125,7 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Vec<Problem>> {
 
 fn read(root: &Section<'_>, config: &mut Config) {
     general::read(root, config);
+    api::read(root, &mut config.api);
     marks::read(root, config);
     let defaults = health::defaults(root);
     service::read(root, &defaults, config);

@@ -1,6 +1,7 @@
 //! What health checks say of real servers, and what becomes of those that fail.
 
 use crate::api;
+use crate::api::event::Event;
 use crate::director::Director;
 use crate::health::{Check, Report, Target};
 use crate::tables::RealId;
@@ -19,12 +20,17 @@ impl Director {
             let server = format!("{} {}", target.id, target.address);
             return self.warn(format!("{server}: the health check's verdict has no effect: {refusal}"));
         }
+        let before = (self.up.contains_key(&id), self.down.contains_key(&id));
         if healthy {
             self.down.remove(&id);
             self.up.insert(id, detail);
         } else {
             self.up.remove(&id);
             self.down.insert(id, detail);
+        }
+        if before != (healthy, !healthy) {
+            let Target { id: service, address, port } = *target;
+            self.events.tell(|| Event::Health { id: service, address, port, health: self.health(&id) });
         }
     }
 

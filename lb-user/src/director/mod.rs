@@ -14,7 +14,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use crate::api::{Refusal, Request, Response};
+use crate::api::event::{Event, Events};
+use crate::api::{self, Refusal, Request, Response};
 use crate::config::Config;
 use crate::dataplane::{DataPlane, Early};
 use crate::health::{Check, Target};
@@ -47,6 +48,7 @@ pub struct Director {
     live: [u64; 2],
     sizes: [u64; 2],
     warnings: Vec<String>,
+    events: Events,
 }
 
 impl Director {
@@ -72,6 +74,7 @@ impl Director {
             live: [0; 2],
             sizes: [config.sizes.connections.into(), config.sizes.templates.into()],
             warnings: Vec::new(),
+            events: Events::default(),
         };
         let wanted = Model::new(config.services.iter().cloned(), config.timeouts).with_sysctls(config.ipvs);
         for change in plan(&director.model, &wanted) {
@@ -118,6 +121,7 @@ impl Director {
         match request {
             Request::List { id } => Ok(self.list(id.as_ref())),
             Request::Connections => self.connections(),
+            Request::ConnectionPart { from } => self.connection_part(*from),
             Request::Timeouts => Ok(Response::Timeouts { timeouts: self.model.timeouts() }),
             Request::Sysctls => Ok(Response::Sysctls { sysctls: self.sysctls() }),
             Request::Status => Ok(Response::Status { status: Box::new(self.status()?) }),
@@ -174,6 +178,7 @@ impl Director {
             | Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Status => {}
@@ -185,6 +190,7 @@ impl Director {
         if matches!(request, Request::SetSysctls { .. }) {
             self.tables.set_sysctls(self.model.sysctls());
         }
+        self.events.made(request);
         Ok(())
     }
 
@@ -241,6 +247,7 @@ impl Director {
             neighbours::Path::Unresolved { .. } => Path::Unknown,
         };
         self.tables.set_path(address, words);
+        self.events.tell(|| Event::Neighbour { address, neighbour: api::NeighbourState::from(&path) });
         self.paths.insert(address, path);
     }
 
@@ -283,6 +290,11 @@ impl Director {
         if self.model.sysctls().run_estimation {
             self.estimators.step(&self.model, &self.tables);
         }
+    }
+
+    /// What changes is told here.
+    pub fn events(&self) -> Events {
+        self.events.clone()
     }
 
     /// The packet program, to run it on frames.

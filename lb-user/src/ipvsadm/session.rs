@@ -183,6 +183,7 @@ fn unanswered(answer: &Response) -> Failure {
         Response::Done
         | Response::Services { .. }
         | Response::Connections { .. }
+        | Response::ConnectionPart { .. }
         | Response::Timeouts { .. }
         | Response::Sysctls { .. }
         | Response::Status { .. } => format!("the answer of the lvx daemon does not fit the question: {answer:?}"),

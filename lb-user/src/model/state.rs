@@ -69,6 +69,7 @@ impl Model {
             | Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Status => None,
@@ -122,6 +123,7 @@ impl Model {
             | Request::Zero { id: None }
             | Request::List { id: None }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Status => Ok(()),
@@ -169,6 +171,7 @@ impl Model {
             Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Status => {}

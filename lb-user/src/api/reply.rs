@@ -1,0 +1,146 @@
+//! What comes back over HTTP: the director's answers there ([`encode`], for the server) and back ([`decode`], for the client).
+
+use hyper::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::problem::Problem;
+use super::route::Route;
+use super::{ConnectionEntry, Refusal, Response, ServiceEntry, SysctlEntry};
+
+/// All services.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ServiceList {
+    /// The services.
+    pub services: Vec<ServiceEntry>,
+    /// How many connections the table was made for.
+    pub connection_table_size: u32,
+}
+
+/// The connection table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ConnectionList {
+    /// In no order.
+    pub connections: Vec<ConnectionEntry>,
+}
+
+/// A part of the connection table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ConnectionListPart {
+    /// In no order.
+    pub connections: Vec<ConnectionEntry>,
+    /// Where the next part begins; null is the end.
+    pub next: Option<u32>,
+}
+
+/// All sysctls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SysctlList {
+    /// In the order of the documentation.
+    pub sysctls: Vec<SysctlEntry>,
+}
+
+/// An answer of the director over HTTP; no body is an empty one.
+///
+/// # Errors
+/// It refused, or (a fault of LVX) its answer cannot be written as JSON or does not fit the route.
+pub fn encode(route: Route, response: Response) -> Result<Option<Vec<u8>>, Problem> {
+    let json = match response {
+        Response::Done => return Ok(None),
+        Response::Refused { refusal } => return Err(Problem::from(&refusal)),
+        Response::Services { mut services, .. } if route == Route::Service => match services.pop() {
+            Some(service) => serde_json::to_vec(&service),
+            None => return Err(Problem::from(&Refusal::NoSuchService)),
+        },
+        Response::Services { services, connection_table_size } => {
+            serde_json::to_vec(&ServiceList { services, connection_table_size })
+        }
+        Response::Connections { connections } => serde_json::to_vec(&ConnectionList { connections }),
+        Response::ConnectionPart { connections, next } => {
+            serde_json::to_vec(&ConnectionListPart { connections, next })
+        }
+        Response::Timeouts { timeouts } => serde_json::to_vec(&timeouts),
+        Response::Sysctls { sysctls } => serde_json::to_vec(&SysctlList { sysctls }),
+        Response::Status { status } => serde_json::to_vec(&status),
+    };
+    json.map(Some).map_err(|error| {
+        let advice = "this is a fault of LVX; please report it";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string(), advice)
+    })
+}
+
+/// What the director answered, out of what came over HTTP. A refusal is an answer; what the server refused before the
+/// director saw it is [`Refusal::Other`].
+///
+/// # Errors
+/// The body is not what the route gives.
+pub fn decode(route: Route, status: StatusCode, body: &[u8]) -> serde_json::Result<Response> {
+    if !status.is_success() {
+        let problem: Problem = serde_json::from_slice(body)?;
+        let refusal = problem.refusal.unwrap_or(Refusal::Other(problem.detail));
+        return Ok(Response::Refused { refusal });
+    }
+    Ok(match route {
+        Route::Services => {
+            let ServiceList { services, connection_table_size } = serde_json::from_slice(body)?;
+            Response::Services { services, connection_table_size }
+        }
+        Route::Service => {
+            Response::Services { services: vec![serde_json::from_slice(body)?], connection_table_size: 0 }
+        }
+        Route::Connections => {
+            let ConnectionList { connections } = serde_json::from_slice(body)?;
+            Response::Connections { connections }
+        }
+        Route::ConnectionPart => {
+            let ConnectionListPart { connections, next } = serde_json::from_slice(body)?;
+            Response::ConnectionPart { connections, next }
+        }
+        Route::Timeouts => Response::Timeouts { timeouts: serde_json::from_slice(body)? },
+        Route::Sysctls => {
+            let SysctlList { sysctls } = serde_json::from_slice(body)?;
+            Response::Sysctls { sysctls }
+        }
+        Route::Status => Response::Status { status: Box::new(serde_json::from_slice(body)?) },
+        Route::AddService
+        | Route::Flush
+        | Route::EditService
+        | Route::DeleteService
+        | Route::ZeroService
+        | Route::AddServer
+        | Route::EditServer
+        | Route::DeleteServer
+        | Route::Zero
+        | Route::SetTimeouts
+        | Route::SetSysctls
+        | Route::Watch
+        | Route::OpenApi => Response::Done,
+    })
+}
+
+impl Route {
+    /// The status of what went well.
+    pub fn success(self) -> StatusCode {
+        match self {
+            Self::AddService | Self::AddServer => StatusCode::CREATED,
+            Self::Flush
+            | Self::EditService
+            | Self::DeleteService
+            | Self::ZeroService
+            | Self::EditServer
+            | Self::DeleteServer
+            | Self::Zero
+            | Self::SetTimeouts
+            | Self::SetSysctls => StatusCode::NO_CONTENT,
+            Self::Status
+            | Self::Services
+            | Self::Service
+            | Self::Connections
+            | Self::ConnectionPart
+            | Self::Timeouts
+            | Self::Sysctls
+            | Self::Watch
+            | Self::OpenApi => StatusCode::OK,
+        }
+    }
+}

@@ -12,8 +12,20 @@ use super::{Request, id};
 use crate::model::{Netmask, Service, ServiceId, Timeouts};
 
 /// What may not stand in a segment of a path as it is (RFC 3986, 3.3).
-const RESERVED: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'/').add(b'<').add(b'>').add(b'?').add(b'[').add(b']').add(b'`').add(b'{').add(b'}');
+const RESERVED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'/')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b']')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
 
 /// A request as it goes over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,15 +74,11 @@ pub fn encode(request: &Request) -> serde_json::Result<Outgoing> {
         }
         Request::DeleteService { id } => Outgoing::new(Route::DeleteService, id::service_segments(id)),
         Request::Flush => Outgoing::new(Route::Flush, []),
-        Request::AddServer { id, server } => {
-            Outgoing::new(Route::AddServer, id::service_segments(id)).with(server)?
-        }
+        Request::AddServer { id, server } => Outgoing::new(Route::AddServer, id::service_segments(id)).with(server)?,
         Request::EditServer { id, server: edited } => {
             Outgoing::new(Route::EditServer, server(id, edited.address, edited.port)).with(edited)?
         }
-        Request::DeleteServer { id, address, port } => {
-            Outgoing::new(Route::DeleteServer, server(id, *address, *port))
-        }
+        Request::DeleteServer { id, address, port } => Outgoing::new(Route::DeleteServer, server(id, *address, *port)),
         Request::Zero { id: Some(id) } => Outgoing::new(Route::ZeroService, id::service_segments(id)),
         Request::Zero { id: None } => Outgoing::new(Route::Zero, []),
         Request::SetTimeouts { timeouts } => Outgoing::new(Route::SetTimeouts, []).with(timeouts)?,

@@ -1,5 +1,6 @@
 //! The command line's end of the unix socket.
 
+use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -110,7 +111,9 @@ enum Failure {
 
 impl From<hyper::Error> for Failure {
     fn from(error: hyper::Error) -> Self {
-        if error.is_canceled() || error.is_closed() || error.is_incomplete_message() {
+        let cause = error.source().and_then(|cause| cause.downcast_ref()).map(io::Error::kind);
+        let broken = matches!(cause, Some(io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset));
+        if broken || error.is_canceled() || error.is_closed() || error.is_incomplete_message() {
             return Self::Closed;
         }
         Self::Other(io::Error::other(error))

@@ -152,8 +152,10 @@ impl Default for Events {
 impl Events {
     /// Tells of a change, if it is one, that was made.
     pub fn made(&self, request: &Request) {
-        if self.0.receiver_count() > 0 {
-            Event::of(request).map(|event| self.tell(|| event));
+        if self.0.receiver_count() > 0
+            && let Some(event) = Event::of(request)
+        {
+            self.tell(|| event);
         }
     }
 

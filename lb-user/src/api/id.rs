@@ -53,7 +53,8 @@ pub fn server(text: &str) -> Result<(IpAddr, u16), String> {
 
 fn socket(text: &str) -> Result<(IpAddr, u16), String> {
     let advice = "write 172.16.100.1:80 or %5B2001:db8::1%5D:80; port 0 is every port";
-    let socket: SocketAddr = text.parse().map_err(|error| format!("`{text}` is no address:port ({error}); {advice}"))?;
+    let socket: SocketAddr =
+        text.parse().map_err(|error| format!("`{text}` is no address:port ({error}); {advice}"))?;
     match socket {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => Err(format!("`{text}` has a zone, which no service has; {advice}")),
         SocketAddr::V4(_) | SocketAddr::V6(_) => Ok((socket.ip(), socket.port())),
@@ -76,7 +77,10 @@ mod tests {
             let id = service(kind, name).expect("a service");
             assert_eq!(service_segments(&id), [kind, name]);
         }
-        assert_eq!(server("[2001:db8::10]:80").map(|(address, port)| server_segment(address, port)).as_deref(), Ok("[2001:db8::10]:80"));
+        assert_eq!(
+            server("[2001:db8::10]:80").map(|(address, port)| server_segment(address, port)).as_deref(),
+            Ok("[2001:db8::10]:80")
+        );
     }
 
     #[test]

@@ -28,8 +28,18 @@ use crate::model::{Netmask, RealServer, Service, Timeouts};
             A refused request changes nothing, and is answered by a problem (RFC 9457)."
     ),
     components(schemas(
-        Status, ServiceList, ServiceEntry, Service, RealServer, ConnectionList, ConnectionListPart, Timeouts, NewTimeouts,
-        SysctlList, Event, Problem
+        Status,
+        ServiceList,
+        ServiceEntry,
+        Service,
+        RealServer,
+        ConnectionList,
+        ConnectionListPart,
+        Timeouts,
+        NewTimeouts,
+        SysctlList,
+        Event,
+        Problem
     ))
 )]
 struct Types;
@@ -66,7 +76,9 @@ pub fn document() -> Document {
     components.schemas.insert(SYSCTL_VALUES.to_owned(), values.into());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
     components.security_schemes.insert("token".to_owned(), SecurityScheme::Http(bearer));
-    components.security_schemes.insert("certificate".to_owned(), SecurityScheme::MutualTls { description: None, extensions: None });
+    components
+        .security_schemes
+        .insert("certificate".to_owned(), SecurityScheme::MutualTls { description: None, extensions: None });
     // Nothing of it is asked on the unix socket.
     let no_scopes: [&str; 0] = [];
     document.security = Some(vec![
@@ -124,7 +136,10 @@ fn operation(route: Route) -> Operation {
 fn parameter(name: &str) -> (&'static str, Type) {
     match name {
         "kind" => ("`tcp`, `udp`, `mark`, or `mark6` for a mark of IPv6 packets", Type::String),
-        "name" => ("`172.16.100.1:80`, `[2001:db8::1]:80` (brackets as `%5B`, `%5D`), or the number of the mark", Type::String),
+        "name" => (
+            "`172.16.100.1:80`, `[2001:db8::1]:80` (brackets as `%5B`, `%5D`), or the number of the mark",
+            Type::String,
+        ),
         "server" => ("address and port of the real server, as `name`", Type::String),
         _ => ("0, or the `next` of the part before", Type::Integer),
     }

@@ -28,7 +28,7 @@ pub struct Problem {
     pub advice: String,
     /// What the director said, where it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<Box<Refusal>>,
 }
 
 impl Problem {
@@ -64,9 +64,11 @@ impl Problem {
 impl From<&Refusal> for Problem {
     fn from(refusal: &Refusal) -> Self {
         let (status, name, advice) = match refusal {
-            Refusal::ServiceExists => {
-                (StatusCode::CONFLICT, "service_exists", "PUT changes a service that there is; GET /v1/services lists them")
-            }
+            Refusal::ServiceExists => (
+                StatusCode::CONFLICT,
+                "service_exists",
+                "PUT changes a service that there is; GET /v1/services lists them",
+            ),
             Refusal::NoSuchService => {
                 (StatusCode::NOT_FOUND, "no_such_service", "POST /v1/services adds one; GET /v1/services lists them")
             }
@@ -80,20 +82,20 @@ impl From<&Refusal> for Problem {
             Refusal::OutOfRange => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "out_of_range", "lower_threshold must not be above upper_threshold")
             }
-            Refusal::Weight => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "weight", "a weight is 0 to the sysctl weight_limit")
-            }
+            Refusal::Weight => (StatusCode::UNPROCESSABLE_ENTITY, "weight", "a weight is 0 to the sysctl weight_limit"),
             Refusal::Invalid => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid",
                 "a mark is not 0; a real server has a unicast address of its service's family",
             ),
-            Refusal::Full(_) => {
-                (StatusCode::INSUFFICIENT_STORAGE, "full", "enlarge the table in [sizes] of the config file, and restart lvx")
-            }
+            Refusal::Full(_) => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                "full",
+                "enlarge the table in [sizes] of the config file, and restart lvx",
+            ),
             Refusal::Other(_) => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "the detail says why"),
         };
-        Self { refusal: Some(refusal.clone()), ..Self::new(status, name, refusal.to_string(), advice) }
+        Self { refusal: Some(Box::new(refusal.clone())), ..Self::new(status, name, refusal.to_string(), advice) }
     }
 }
 
@@ -103,11 +105,13 @@ mod tests {
 
     #[test]
     fn a_refusal_comes_out_of_its_problem_as_it_went_in() {
-        for refusal in [Refusal::NoSuchService, Refusal::Weight, Refusal::Full("too many".into()), Refusal::Other("no".into())] {
+        for refusal in
+            [Refusal::NoSuchService, Refusal::Weight, Refusal::Full("too many".into()), Refusal::Other("no".into())]
+        {
             let problem = Problem::from(&refusal);
             let json = serde_json::to_string(&problem).expect("JSON");
             let back: Problem = serde_json::from_str(&json).expect("the same");
-            assert_eq!((back.refusal, back.detail), (Some(refusal.clone()), refusal.to_string()));
+            assert_eq!((back.refusal, back.detail), (Some(Box::new(refusal.clone())), refusal.to_string()));
         }
         let problem = Problem::from(&Refusal::NoSuchService);
         assert_eq!((problem.status, problem.title.as_str()), (404, "no such service"));

@@ -56,9 +56,7 @@ pub fn encode(route: Route, response: Response) -> Result<Option<Vec<u8>>, Probl
             serde_json::to_vec(&ServiceList { services, connection_table_size })
         }
         Response::Connections { connections } => serde_json::to_vec(&ConnectionList { connections }),
-        Response::ConnectionPart { connections, next } => {
-            serde_json::to_vec(&ConnectionListPart { connections, next })
-        }
+        Response::ConnectionPart { connections, next } => serde_json::to_vec(&ConnectionListPart { connections, next }),
         Response::Timeouts { timeouts } => serde_json::to_vec(&timeouts),
         Response::Sysctls { sysctls } => serde_json::to_vec(&SysctlList { sysctls }),
         Response::Status { status } => serde_json::to_vec(&status),
@@ -77,7 +75,7 @@ pub fn encode(route: Route, response: Response) -> Result<Option<Vec<u8>>, Probl
 pub fn decode(route: Route, status: StatusCode, body: &[u8]) -> serde_json::Result<Response> {
     if !status.is_success() {
         let problem: Problem = serde_json::from_slice(body)?;
-        let refusal = problem.refusal.unwrap_or(Refusal::Other(problem.detail));
+        let refusal = problem.refusal.map_or(Refusal::Other(problem.detail), |refusal| *refusal);
         return Ok(Response::Refused { refusal });
     }
     Ok(match route {

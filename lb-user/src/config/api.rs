@@ -57,9 +57,8 @@ fn tcp(section: &Section<'_>) -> Option<Tcp> {
     if [&client_ca, &token_file, &read_token_file].iter().all(|(_, item)| item.is_none()) {
         listen.refuse("everybody could change the services", "add client_ca, token_file or read_token_file");
     }
-    let address = listen.parsed("address:port", "write \"192.0.2.1:8443\" or \"[::]:8443\"", |text| {
-        text.parse::<SocketAddr>().ok()
-    });
+    let address = listen
+        .parsed("address:port", "write \"192.0.2.1:8443\" or \"[::]:8443\"", |text| text.parse::<SocketAddr>().ok());
     let file = |(_, item): (&str, Option<Item<'_>>)| item.and_then(|item| path(&item));
     let [certificate, key, client_ca, token_file, read_token_file] =
         [certificate, key, client_ca, token_file, read_token_file].map(file);

@@ -49,10 +49,12 @@ pub(super) async fn answer(
     if let Err(problem) = access.check(route, request.headers()) {
         return failure(&problem);
     }
-    let task = match body(route, request, director.limits.body).await.and_then(|body| call::decode(route, &parameters, &body)) {
-        Ok(task) => task,
-        Err(problem) => return failure(&problem),
-    };
+    let task =
+        match body(route, request, director.limits.body).await.and_then(|body| call::decode(route, &parameters, &body))
+        {
+            Ok(task) => task,
+            Err(problem) => return failure(&problem),
+        };
     match task {
         Task::Ask(request) => {
             let location = location(&request);

@@ -121,7 +121,9 @@ impl Server {
             let local = take_local(&unix, &self.socket, &director);
             let remote = async {
                 match &self.tls {
-                    Some((listener, tls)) => take_remote(TcpListener::from_std(listener.try_clone()?)?, tls, &director).await,
+                    Some((listener, tls)) => {
+                        take_remote(TcpListener::from_std(listener.try_clone()?)?, tls, &director).await
+                    }
                     None => std::future::pending().await,
                 }
             };
@@ -139,9 +141,9 @@ impl Server {
 async fn take_local(listener: &tokio::net::UnixListener, socket: &Socket, director: &Arc<Director>) {
     let places = Places::new(director.limits.clients);
     loop {
-        let place = places.take().await;
         match listener.accept().await {
             Ok((stream, _)) => {
+                let place = places.take().await;
                 let access = Access::Known(socket.role(&stream));
                 tokio::spawn(connection::serve(stream, access, Arc::clone(director), place));
             }
@@ -154,9 +156,9 @@ async fn take_local(listener: &tokio::net::UnixListener, socket: &Socket, direct
 async fn take_remote(listener: TcpListener, tls: &Arc<Tls>, director: &Arc<Director>) -> Result<()> {
     let places = Places::new(director.limits.clients);
     loop {
-        let place = places.take().await;
         match listener.accept().await {
             Ok((stream, peer)) => {
+                let place = places.take().await;
                 let (tls, director) = (Arc::clone(tls), Arc::clone(director));
                 tokio::spawn(async move {
                     match tls.accept(stream).await {

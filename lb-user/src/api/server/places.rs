@@ -26,9 +26,28 @@ struct Taken {
 
 #[derive(Debug)]
 struct Client {
-    /// Since when it asks nothing; none while it is answered, or is to go already.
-    idle: Option<Instant>,
+    state: State,
     leave: Arc<Notify>,
+}
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It asks nothing, since then.
+    Idle(Instant),
+    /// It is answered.
+    Busy,
+    /// It was idle, and is to go.
+    Leaving,
+}
+
+impl Client {
+    fn idle_since(&self) -> Option<Instant> {
+        match self.state {
+            State::Idle(since) => Some(since),
+            State::Busy | State::Leaving => None,
+        }
+    }
 }
 
 /// A place; dropping it gives it back.
@@ -55,6 +74,12 @@ impl Places {
         self.0.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn set(&self, number: u64, state: State) {
+        if let Some(client) = self.taken().by.get_mut(&number) {
+            client.state = state;
+        }
+    }
+
     /// Takes a place. If there is none, whoever is idle longest loses his.
     pub(super) async fn take(&self) -> Place {
         loop {
@@ -69,16 +94,17 @@ impl Places {
     fn try_take(&self) -> Option<Place> {
         let mut taken = self.taken();
         if taken.by.len() >= self.0.most {
-            let idle = taken.by.values_mut().filter(|client| client.idle.is_some());
-            if let Some(client) = idle.min_by_key(|client| client.idle) {
-                client.idle = None;
+            let one_leaves = taken.by.values().any(|client| client.state == State::Leaving);
+            let idle = taken.by.values_mut().filter(|client| !one_leaves && client.idle_since().is_some());
+            if let Some(client) = idle.min_by_key(|client| client.idle_since()) {
+                client.state = State::Leaving;
                 client.leave.notify_one();
             }
             return None;
         }
         let (number, leave) = (taken.next, Arc::new(Notify::new()));
         taken.next += 1;
-        taken.by.insert(number, Client { idle: Some(Instant::now()), leave: Arc::clone(&leave) });
+        taken.by.insert(number, Client { state: State::Idle(Instant::now()), leave: Arc::clone(&leave) });
         Some(Place { places: self.clone(), number, leave })
     }
 }
@@ -86,14 +112,18 @@ impl Places {
 impl Place {
     /// Waits until the place is wanted by somebody else.
     pub(super) async fn wanted(&self) {
-        self.leave.notified().await;
+        let leaves = || self.places.taken().by.get(&self.number).is_none_or(|client| client.state == State::Leaving);
+        loop {
+            self.leave.notified().await;
+            if leaves() {
+                return;
+            }
+        }
     }
 
-    /// The client is answered from now on.
+    /// The client is answered from now on; one that was to go may stay for that.
     pub(super) fn busy(&self) -> Busy {
-        if let Some(client) = self.places.taken().by.get_mut(&self.number) {
-            client.idle = None;
-        }
+        self.places.set(self.number, State::Busy);
         Busy { places: self.places.clone(), number: self.number }
     }
 }
@@ -107,9 +137,7 @@ impl Drop for Place {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        if let Some(client) = self.places.taken().by.get_mut(&self.number) {
-            client.idle = Some(Instant::now());
-        }
+        self.places.set(self.number, State::Idle(Instant::now()));
         self.places.0.changed.notify_one();
     }
 }
@@ -129,6 +157,7 @@ mod tests {
     async fn who_is_idle_longest_makes_room() {
         let places = Places::new(2);
         let (first, second) = (places.take().await, places.take().await);
+        tokio::time::advance(Duration::from_secs(1)).await;
         drop(first.busy());
         let third = tokio::spawn({
             let places = places.clone();
@@ -150,5 +179,17 @@ mod tests {
         drop(busy);
         timeout(LONG, places.take()).await.expect("the answer was complete");
         leaves.await.expect("it was asked to leave");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_before_he_has_left_is_answered() {
+        let places = Places::new(1);
+        let only = places.take().await;
+        assert!(places.try_take().is_none(), "it is asked to leave");
+        let busy = only.busy();
+        assert!(timeout(LONG, only.wanted()).await.is_err(), "it may stay");
+        drop(busy);
+        assert!(places.try_take().is_none());
+        timeout(LONG, only.wanted()).await.expect("now it has to go");
     }
 }

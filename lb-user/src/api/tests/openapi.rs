@@ -24,7 +24,8 @@ fn validator(schema: &str) -> Validator {
 
 fn must_fit(schema: &str, value: &Value) {
     let validator = validator(schema);
-    let errors: Vec<_> = validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let errors: Vec<_> =
+        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(errors.is_empty(), "{schema}: {errors:?}\n{value:#}");
 }
 
@@ -39,7 +40,8 @@ fn it_is_valid_and_has_every_route_and_nothing_else() {
         let route = Route::ALL.iter().find(|route| Some(route.name()) == operation.operation_id.as_deref());
         let route = route.unwrap_or_else(|| panic!("{method} {path} is no route"));
         assert_eq!((route.path(), route.method().as_str()), (path.as_str(), method.as_str()));
-        let named: BTreeSet<_> = operation.parameters(&read).expect("parameters").into_iter().map(|it| it.name).collect();
+        let named: BTreeSet<_> =
+            operation.parameters(&read).expect("parameters").into_iter().map(|it| it.name).collect();
         assert_eq!(named, route.parameter_names().map(str::to_owned).collect());
     }
     let all = Route::ALL.iter().map(|route| (route.path().to_owned(), route.method().to_string())).collect();
@@ -75,7 +77,8 @@ fn bodies_of_requests_fit_their_schemas() {
             seen.insert(outgoing.route.name());
         }
     }
-    let all: BTreeSet<_> = Route::ALL.iter().filter(|route| body_schema(**route).is_some()).map(|route| route.name()).collect();
+    let all: BTreeSet<_> =
+        Route::ALL.iter().filter(|route| body_schema(**route).is_some()).map(|route| route.name()).collect();
     assert_eq!(seen, all);
     must_fit("Service", &json!({"id": {"address": {"protocol": "tcp", "vip": "172.16.100.1", "port": 80}}}));
     must_fit("ServiceChange", &json!({"scheduler": "rr"}));
@@ -117,12 +120,24 @@ fn services() -> Vec<ServiceEntry> {
     let servers = vec![
         entry(Health::Unchecked, NeighbourState::Local),
         entry(Health::Up { detail }, NeighbourState::Unresolved { reason: reason.clone() }),
-        entry(Health::Down { reason }, NeighbourState::Reachable { interface: "eth0".into(), mac: "02:00:00:00:00:01".into() }),
+        entry(
+            Health::Down { reason },
+            NeighbourState::Reachable { interface: "eth0".into(), mac: "02:00:00:00:00:01".into() },
+        ),
     ];
-    let whole = |service| ServiceEntry { service, counters: Counters::default(), rates: Rates::default(), servers: servers.clone() };
+    let whole = |service| ServiceEntry {
+        service,
+        counters: Counters::default(),
+        rates: Rates::default(),
+        servers: servers.clone(),
+    };
     let mut all: Vec<_> = services.map(whole).collect();
     let mark = ServiceId::Mark { mark: u32::MAX, family: crate::model::Family::Inet6 };
-    all.extend(all.last().cloned().map(|last| ServiceEntry { service: Service { id: mark, persistence: None, ..last.service }, ..last }));
+    all.extend(
+        all.last()
+            .cloned()
+            .map(|last| ServiceEntry { service: Service { id: mark, persistence: None, ..last.service }, ..last }),
+    );
     all
 }
 
@@ -142,7 +157,13 @@ fn status() -> Status {
     Status {
         version: "1.0".into(),
         uptime: 1,
-        interfaces: vec![InterfaceStatus { name: "eth0".into(), index: 2, mode: "native".into(), mac: String::new(), up: true }],
+        interfaces: vec![InterfaceStatus {
+            name: "eth0".into(),
+            index: 2,
+            mode: "native".into(),
+            mac: String::new(),
+            up: true,
+        }],
         services: services(),
         sysctls: vec![SysctlEntry { name: "net.ipv4.vs.drop_entry".into(), value: 0, default: 0 }],
         mark_rules: vec!["a rule".into()],

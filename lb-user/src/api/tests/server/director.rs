@@ -80,7 +80,9 @@ fn handle(model: &mut Model, request: &Request, events: &Events) -> Response {
         return Response::Refused { refusal };
     }
     match request {
-        Request::Status => Response::Status { status: Box::new(Status { version: "test".to_owned(), ..Status::default() }) },
+        Request::Status => {
+            Response::Status { status: Box::new(Status { version: "test".to_owned(), ..Status::default() }) }
+        }
         Request::Timeouts => Response::Timeouts { timeouts: model.timeouts() },
         Request::Sysctls => Response::Sysctls { sysctls: Vec::new() },
         Request::List { id } => {
@@ -94,7 +96,11 @@ fn handle(model: &mut Model, request: &Request, events: &Events) -> Response {
             Response::Services { services: services.map(entry).collect(), connection_table_size: 4096 }
         }
         Request::ConnectionPart { from } => Response::ConnectionPart {
-            connections: if from % 2 == 0 { (0..IN_A_PART).map(|port| connection(*from, port)).collect() } else { Vec::new() },
+            connections: if from % 2 == 0 {
+                (0..IN_A_PART).map(|port| connection(*from, port)).collect()
+            } else {
+                Vec::new()
+            },
             next: Some(from + 1).filter(|next| *next < PARTS),
         },
         Request::Connections => {

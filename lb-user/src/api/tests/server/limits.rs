@@ -42,7 +42,9 @@ fn stall(running: &Running, bytes: &[u8]) -> (Duration, String) {
 #[test]
 fn who_is_slow_is_closed() {
     let running = short(Limits { header: SHORT, body: SHORT, ..Limits::default() });
-    for (what, bytes) in [("silence", &b""[..]), ("half a line", b"GET /v1/st"), ("half a header", b"GET / HTTP/1.1\r\nHost")] {
+    for (what, bytes) in
+        [("silence", &b""[..]), ("half a line", b"GET /v1/st"), ("half a header", b"GET / HTTP/1.1\r\nHost")]
+    {
         let (time, answer) = stall(&running, bytes);
         assert!(time >= SHORT && time < PATIENCE, "{what}: {time:?} {answer}");
         assert!(!answer.contains("200 OK"), "{what}: {answer}");
@@ -54,7 +56,8 @@ fn who_is_slow_is_closed() {
     client.ask(&Request::Timeouts).expect("asked");
     let (_, answer) = stall(&running, b"GET /v1/timeouts HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    assert!(matches!(client.ask(&Request::Timeouts), Ok(Response::Timeouts { .. })));
+    let again = client.ask(&Request::Timeouts);
+    assert!(matches!(again, Ok(Response::Timeouts { .. })), "{again:?}");
 }
 
 #[test]
@@ -65,7 +68,8 @@ fn who_does_not_take_the_answer_is_closed() {
     // More answers than fit into the socket: the server writes, and nobody reads.
     stream_until_full(&mut stuck, question);
     // The only place is his, and he is not idle.
-    assert!(matches!(running.client().ask(&Request::Timeouts), Ok(Response::Timeouts { .. })));
+    let other = running.client().ask(&Request::Timeouts);
+    assert!(matches!(other, Ok(Response::Timeouts { .. })), "{other:?}");
 }
 
 fn stream_until_full(stream: &mut std::os::unix::net::UnixStream, question: &[u8]) {

@@ -20,7 +20,8 @@ fn changes_and_questions_go_over_one_connection_and_refusals_are_as_they_were() 
     assert_eq!(client.ask(add).expect("asked"), Response::Done);
     assert_eq!(client.ask(add).expect("asked"), Response::Refused { refusal: Refusal::ServiceExists });
     assert_eq!(client.ask(edit).expect("asked"), Response::Refused { refusal: Refusal::NoSuchService });
-    let Response::Services { services, connection_table_size } = client.ask(&Request::List { id: None }).expect("asked")
+    let Response::Services { services, connection_table_size } =
+        client.ask(&Request::List { id: None }).expect("asked")
     else {
         panic!("no services")
     };
@@ -89,7 +90,8 @@ fn who_watches_is_told_of_a_change() {
     let running = Running::new();
     let mut stream = running.connect();
     stream.write_all(&request("GET", "/v1/watch", &[], "")).expect("sent");
-    let mut events = BufReader::new(stream).lines().map(|line| line.expect("an event")).filter(|line| line.starts_with("data: "));
+    let mut events =
+        BufReader::new(stream).lines().map(|line| line.expect("an event")).filter(|line| line.starts_with("data: "));
     assert_eq!(events.next().as_deref(), Some(r#"data: {"event":"watching"}"#));
     for change in &requests()[..1] {
         assert_eq!(running.client().ask(change).expect("asked"), Response::Done);

@@ -6,8 +6,6 @@ mod remote;
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use super::*;
-
 /// An answer as it came.
 #[derive(Clone, Debug, Default)]
 struct Said {

@@ -191,7 +191,11 @@ fn files_that_are_replaced_are_read_again() {
     std::fs::write(remote.file("admin"), other).expect("written");
     let later = std::time::SystemTime::now() + Duration::from_secs(5);
     let set = |name: &str, at| {
-        std::fs::File::options().write(true).open(remote.file(name)).and_then(|file| file.set_modified(at)).expect("set");
+        std::fs::File::options()
+            .write(true)
+            .open(remote.file(name))
+            .and_then(|file| file.set_modified(at))
+            .expect("set");
     };
     set("admin", later);
     assert_eq!(remote.with_token(ADMIN, "GET", "/v1/status").status, 401);

@@ -98,14 +98,14 @@ fn bodies_of_requests_fit_their_schemas() {
 
 /// A service of each kind with servers in each state.
 fn services() -> Vec<ServiceEntry> {
-    let services = requests().into_iter().filter_map(|request| match request {
-        Request::AddService { service } | Request::EditService { service } => Some(service),
-        _ => None,
-    });
-    let server = requests().into_iter().find_map(|request| match request {
-        Request::AddServer { server, .. } => Some(server),
-        _ => None,
-    });
+    let (mut services, mut server) = (Vec::new(), None);
+    for request in requests() {
+        if let Request::AddService { service } | Request::EditService { service } = request {
+            services.push(service);
+        } else if let Request::AddServer { server: added, .. } = request {
+            server = Some(added);
+        }
+    }
     let entry = |health, neighbour| ServerEntry {
         server: server.clone().expect("a server"),
         active: 1,
@@ -131,7 +131,7 @@ fn services() -> Vec<ServiceEntry> {
         rates: Rates::default(),
         servers: servers.clone(),
     };
-    let mut all: Vec<_> = services.map(whole).collect();
+    let mut all: Vec<_> = services.into_iter().map(whole).collect();
     let mark = ServiceId::Mark { mark: u32::MAX, family: crate::model::Family::Inet6 };
     all.extend(
         all.last()

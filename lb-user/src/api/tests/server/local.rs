@@ -49,23 +49,22 @@ fn what_is_wrong_is_a_problem_with_a_name_and_advice() {
     let running = Running::new();
     let json = "Content-Type: application/json";
     let service = r#"{"id":{"mark":{"mark":1,"family":"inet"}}}"#;
-    let cases: &[(&str, &str, &[&str], &str, u16, &str)] = &[
-        ("GET", "/", &[], "", 404, "not_found"),
+    for (method, path, headers, body, status, name) in [
+        ("GET", "/", &[][..], "", 404, "not_found"),
         ("GET", "/v1/services/tcp/10.0.0.1:80", &[], "", 404, "no_such_service"),
         ("DELETE", "/v1/status", &[], "", 405, "method_not_allowed"),
         ("POST", "/v1/services", &[json], "{", 400, "bad_request"),
         ("POST", "/v1/services", &["Content-Type: application/x-www-form-urlencoded"], service, 415, "media_type"),
         ("POST", "/v1/services", &[json], r#"{"id":{"mark":{"mark":0,"family":"inet"}}}"#, 422, "invalid"),
         ("GET", "/v1/services/tcp/nowhere", &[], "", 400, "bad_request"),
-    ];
-    for (method, path, headers, body, status, name) in cases {
+    ] {
         let said = say(running.connect(), &request(method, path, headers, body));
-        assert_eq!(said.status, *status, "{method} {path}: {said:?}");
+        assert_eq!(said.status, status, "{method} {path}: {said:?}");
         assert!(said.head.contains("content-type: application/problem+json"), "{said:?}");
         let problem: Value = serde_json::from_str(&said.body).expect("JSON");
         assert!(problem["type"].as_str().is_some_and(|kind| kind.ends_with(&format!("#{name}"))), "{problem}");
         assert_ne!(problem["advice"], "", "{problem}");
-        assert_eq!(problem["status"], *status);
+        assert_eq!(problem["status"], status);
     }
     let said = say(running.connect(), &request("PATCH", "/v1/services", &[], ""));
     assert!(said.head.contains("allow: get, post, delete"), "{said:?}");

@@ -101,6 +101,9 @@ impl Server {
     /// # Errors
     /// There is no thread for it.
     pub fn serve(self, calls: mpsc::Sender<Call>, events: Events) -> io::Result<Serving> {
+        if let Some((listener, _)) = &self.tls {
+            tracing::info!(listen = %listener.local_addr()?, "the API is offered over TCP");
+        }
         let (stop, stopped) = oneshot::channel();
         let (ends, ended) = oneshot::channel();
         let run = move || {

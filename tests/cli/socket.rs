@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use lb_user::api::client::Client;
-use lb_user::api::{Request, Response};
+use lb_user::api::{Health, Request, Response};
 use xtask::lab::Arms;
 
 use crate::network::director::Director;
@@ -15,6 +15,9 @@ use crate::network::setup::Setup;
 
 /// More than the daemon takes at a time.
 const CLIENTS: usize = 200;
+
+/// For what happens at once.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Sends bytes and reads what comes back until the daemon has nothing more to say.
 fn say(director: &Director, bytes: &[u8]) -> Result<String> {
@@ -51,7 +54,7 @@ fn rubbish_is_refused_and_hurts_nobody() -> Result<()> {
         ("a form", post("application/x-www-form-urlencoded", "id=7").into(), 415),
         ("half a request", b"DELETE /v1/serv".to_vec(), 0),
         ("half a body", b"DELETE /v1/services HTTP/1.1\r\nHost: lvx\r\nContent-Length: 9\r\n\r\n{".to_vec(), 400),
-        ("a line that is too long", format!("GET /{}", "x".repeat(1 << 20)).into(), 414),
+        ("a line that is too long", format!("GET /{}", "x".repeat(1 << 20)).into(), 431),
         ("a body that is too long", json(&" ".repeat(1 << 20)).into(), 413),
         ("depth", json(&"[".repeat(60_000)).into(), 400),
     ] {
@@ -92,11 +95,15 @@ fn what_the_cli_says_curl_says_too() -> Result<()> {
 /// Sees an event as soon as what it is about has happened, be it by hand, a health check or the network.
 #[test]
 fn who_watches_is_told_of_changes_health_and_neighbours() -> Result<()> {
-    let config = "[[service]]\ntcp = \"172.16.100.1:80\"\nhealth = { interval = \"100ms\" }\n\
+    let config = "[[service]]\ntcp = \"172.16.100.1:80\"\nhealth = { interval = \"100ms\", port = 81 }\n\
                   [[service.real_server]]\naddress = \"172.16.100.10\"\n";
     let director = Setup::new(Arms::One).config(config).up()?;
+    director.until("the check has failed", LIMIT, |status| {
+        Ok(matches!(status.services[0].servers[0].health, Health::Down { .. }))
+    })?;
     let mut stream = UnixStream::connect(director.lab.socket())?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    // Shorter than the time between two comments, so that waiting for nothing has an end.
+    stream.set_read_timeout(Some(LIMIT))?;
     stream.write_all(b"GET /v1/watch HTTP/1.1\r\nHost: lvx\r\n\r\n")?;
     let mut lines = BufReader::new(stream).lines();
     let mut await_line = |wanted: &str| -> Result<()> {
@@ -108,7 +115,7 @@ fn who_watches_is_told_of_changes_health_and_neighbours() -> Result<()> {
         anyhow::bail!("no {wanted}")
     };
     await_line("data: {\"event\":\"watching\"}")?;
-    director.nginx(["r1"], &[80])?;
+    director.nginx(["r1"], &[81])?;
     await_line("data: {\"event\":\"health\"")?;
     director.does(&["ipvsadm -a -t 172.16.100.1:80 -r 172.16.100.11"])?;
     await_line("data: {\"event\":\"server_added\"")?;

@@ -88,11 +88,12 @@ async fn balance(origin: Origin, places: &Places, vips: &vips::Handle) -> Result
     let file = origin.read()?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
-    let server = Server::bind(&places.socket).map_err(|error| {
-        let advice = if error.kind() == io::ErrorKind::PermissionDenied { "; `lvx run` needs root" } else { "" };
-        anyhow::Error::new(error).context(format!("cannot listen on {}{advice}", places.socket.display()))
-    })?;
     let (lifecycle, chosen) = Lifecycle::open(origin, &places.state, file)?;
+    let server = Server::bind(&places.socket, &chosen.config.api).map_err(|error| {
+        let kind = error.downcast_ref().map(io::Error::kind);
+        let advice = if kind == Some(io::ErrorKind::PermissionDenied) { "; `lvx run` needs root" } else { "" };
+        error.context(format!("cannot listen on {}{advice}", places.socket.display()))
+    })?;
     let interfaces = chosen.config.interfaces.join(",");
     if interfaces.is_empty() {
         bail!(
@@ -107,14 +108,13 @@ async fn balance(origin: Origin, places: &Places, vips: &vips::Handle) -> Result
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let (mut second, mut two_seconds) = (every(1), every(2));
     tracing::info!(interfaces, socket = %places.socket.display(), "balancing");
-    let serving = server.serve(calls);
-    tokio::pin!(serving);
+    let mut serving = server.serve(calls, daemon.director.events())?;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             Some(()) = hangup.recv() => daemon.hang_up().await,
-            () = &mut serving => bail!("the API ended"),
+            why = serving.ended() => bail!("the API ended: {why}"),
             Some((request, back)) = called.recv() => {
                 let response = daemon.answer(request).await;
                 // Who asked may have gone; the change is made all the same.
@@ -243,6 +243,7 @@ impl<'v> Daemon<'v> {
             | Request::SetTimeouts { .. }
             | Request::SetSysctls { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Drain { .. }

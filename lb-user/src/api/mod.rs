@@ -1,14 +1,27 @@
-//! What the command line asks of the daemon, and what it answers: one JSON object a line, over a unix socket.
+//! What is asked of the director, and what it answers; and how that is said over HTTP.
+//!
+//! [`Request`] and [`Response`] are what the director knows. [`route`] is the table of the API's routes, [`call`] says which
+//! request goes by which of them, and [`reply`] what comes back; [`server`] and [`client`] are the two ends. A new request
+//! gets a line in [`route`], and does not compile before it has one arm each in [`call`], [`reply`] and [`event`].
 
+pub mod call;
 pub mod client;
+pub mod event;
+pub mod id;
+pub mod openapi;
+pub mod problem;
+pub mod reply;
 mod report;
+pub mod route;
 pub mod server;
+pub mod settings;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::config::{self, Problem};
 pub use crate::generations::Generation;
@@ -96,6 +109,11 @@ pub enum Request {
     },
     /// The connection table, templates included.
     Connections,
+    /// A part of it, so that nobody waits while a long table is read.
+    ConnectionPart {
+        /// Where it begins: 0, or `next` of the part before.
+        from: u32,
+    },
     /// The timeouts in force.
     Timeouts,
     /// `lvx sysctl`: all that LVX has.
@@ -162,13 +180,20 @@ pub enum Response {
     Services {
         /// The services.
         services: Vec<ServiceEntry>,
-        /// How many connections the table was made for.
+        /// How many connections the table was made for; the API does not say it with one service.
         connection_table_size: u32,
     },
     /// To [`Request::Connections`].
     Connections {
         /// In no order.
         connections: Vec<ConnectionEntry>,
+    },
+    /// To [`Request::ConnectionPart`].
+    ConnectionPart {
+        /// In no order.
+        connections: Vec<ConnectionEntry>,
+        /// Where the next part begins; none is the end.
+        next: Option<u32>,
     },
     /// To [`Request::Timeouts`].
     Timeouts {
@@ -215,7 +240,7 @@ pub enum Response {
 }
 
 /// Why a change was refused. The names are those of the errors that IPVS gives `ipvsadm`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// EEXIST on a service.
@@ -254,7 +279,7 @@ pub enum Refusal {
 }
 
 /// Sums since the last `-Z`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
     /// Connections scheduled.
     pub connections: u64,
@@ -265,7 +290,7 @@ pub struct Counters {
 }
 
 /// Rates as IPVS' estimator gives them (a moving average over 2 s steps), per second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rates {
     /// Connections per second.
     pub connections: u64,
@@ -276,7 +301,7 @@ pub struct Rates {
 }
 
 /// A service as it runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceEntry {
     /// The service; its `servers` list is in `servers` below.
     pub service: Service,
@@ -291,7 +316,7 @@ pub struct ServiceEntry {
 }
 
 /// Whether enough servers are healthy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Quorum {
     /// Whether there is a quorum.
     pub up: bool,
@@ -304,7 +329,7 @@ pub struct Quorum {
 }
 
 /// A real server as it runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServerEntry {
     /// The server.
     pub server: RealServer,
@@ -332,7 +357,7 @@ pub struct ServerEntry {
 }
 
 /// What a real server does for its service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Role {
     /// Takes connections as its weight says.
@@ -362,7 +387,7 @@ pub enum Role {
 }
 
 /// What a health check says of a real server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Health {
     /// No check is configured.
@@ -380,7 +405,7 @@ pub enum Health {
 }
 
 /// How a real server is reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum NeighbourState {
     /// Through this interface, to this MAC address.
@@ -400,7 +425,7 @@ pub enum NeighbourState {
 }
 
 /// A row of the connection table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConnectionEntry {
     /// Protocol number; 0 is a template of a firewall mark ("IP").
     pub protocol: u8,
@@ -409,15 +434,18 @@ pub struct ConnectionEntry {
     /// State as `ipvsadm -Lc` prints it.
     pub state: String,
     /// Client, port 0 for templates.
+    #[schema(value_type = String)]
     pub client: SocketAddr,
     /// Virtual address; for a template of a mark, the mark as an address.
+    #[schema(value_type = String)]
     pub virtual_address: SocketAddr,
     /// Real server.
+    #[schema(value_type = String)]
     pub destination: SocketAddr,
 }
 
 /// A sysctl.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SysctlEntry {
     /// Name with what stands before it: `net.ipv4.vs.drop_entry`.
     pub name: String,
@@ -428,7 +456,7 @@ pub struct SysctlEntry {
 }
 
 /// What `lvx status` shows.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Version of the daemon.
     pub version: String,
@@ -464,7 +492,7 @@ pub struct Status {
 }
 
 /// What became of notifications.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NoticeCounts {
     /// Commands that ended well, and answers 2xx of web services.
     pub delivered: u64,
@@ -477,9 +505,10 @@ pub struct NoticeCounts {
 }
 
 /// Servers that are taken out of service in good order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DrainEntry {
     /// Their address.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Their port; none is any.
     pub port: Option<u16>,
@@ -498,11 +527,12 @@ pub struct DrainEntry {
 }
 
 /// A server that is taken out of service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DrainedServer {
     /// Its service.
     pub service: ServiceId,
     /// Its address.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
@@ -513,7 +543,7 @@ pub struct DrainedServer {
 }
 
 /// An interface with the XDP program.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InterfaceStatus {
     /// Name.
     pub name: String,
@@ -528,9 +558,10 @@ pub struct InterfaceStatus {
 }
 
 /// A virtual address of the config file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VipStatus {
     /// The address.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Length of its prefix.
     pub prefix: u8,
@@ -543,7 +574,7 @@ pub struct VipStatus {
 }
 
 /// Whether a virtual address is on its interface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum VipState {
     /// LVX put it there.
@@ -558,7 +589,7 @@ pub enum VipState {
 }
 
 /// How often packets were not forwarded for a reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReasonCount {
     /// The reason's name.
     pub reason: String,
@@ -569,7 +600,7 @@ pub struct ReasonCount {
 }
 
 /// How full a table is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TableFill {
     /// Its name.
     pub table: String,

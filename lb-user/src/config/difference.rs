@@ -1,8 +1,12 @@
 //! What differs between two files, besides what is in the model: in words.
 
+use std::collections::BTreeSet;
+
 use super::{Config, write};
+use crate::api::settings::Settings;
 use crate::dataplane::Sizes;
 use crate::health::{Check, Target};
+use crate::model::policy::Policy;
 use crate::model::{Change, Subject};
 
 /// What differs and can be changed while LVX runs; services, timeouts and sysctls are in the
@@ -19,10 +23,11 @@ pub fn differences(old: &Config, new: &Config) -> Vec<Change> {
         follow_netfilter,
         mark_rules,
         services: _,
+        api: _,
         health,
-        policies: _,
-        notify: _,
-        vips: _,
+        policies,
+        notify,
+        vips,
         warnings: _,
     } = new;
     let mut changes = sets(Subject::Interface, &old.interfaces, interfaces);
@@ -33,6 +38,15 @@ pub fn differences(old: &Config, new: &Config) -> Vec<Change> {
     changes.extend(setting("marks.follow_netfilter", old.follow_netfilter.to_string(), follow_netfilter.to_string()));
     let rules = |rules: &[_]| rules.iter().map(ToString::to_string).collect::<Vec<String>>();
     changes.extend(sets(Subject::MarkRule, &rules(&old.mark_rules), &rules(mark_rules)));
+    changes.extend(setting("notify", write::notify_words(&old.notify), write::notify_words(notify)));
+    let words = |vips: &[_]| vips.iter().map(write::vip_words).collect::<Vec<String>>();
+    changes.extend(sets(Subject::Vip, &words(&old.vips), &words(vips)));
+    let gone = old.policies.keys().filter(|id| !policies.contains_key(id));
+    changes.extend(policies.keys().chain(gone).filter_map(|id| {
+        let words = |policy: Option<&Policy>, notify| policy.map(|policy| write::policy_words(*id, policy, notify));
+        let (before, after) = (words(old.policies.get(id), &old.notify), words(policies.get(id), notify));
+        Change::of(Subject::Policy, id, before.as_ref(), after.as_ref(), String::clone)
+    }));
     let gone = old.health.keys().filter(|target| !health.contains_key(target));
     changes.extend(health.keys().chain(gone).filter_map(|target| {
         let (before, after) = (old.health.get(target), health.get(target));
@@ -53,7 +67,17 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<Change> {
     let size = |(name, old, new)| Change::of(Subject::Setting, name, Some(&old), Some(&new), u32::to_string);
     let mode = |mode: &crate::dataplane::Mode| mode.name().to_owned();
     let mode = Change::of(Subject::Setting, "xdp_mode", Some(&old.xdp_mode), Some(&new.xdp_mode), mode);
-    sizes.into_iter().filter_map(size).chain(mode).collect()
+    sizes.into_iter().filter_map(size).chain(mode).chain(api(&old.api, &new.api)).collect()
+}
+
+/// `[api]`, key by key.
+fn api(old: &Settings, new: &Settings) -> Vec<Change> {
+    let (old, new) = (write::api_words(old), write::api_words(new));
+    let keys: BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    let of = |key: &String| {
+        Change::of(Subject::Setting, format!("api.{key}"), old.get(key), new.get(key), toml::Value::to_string)
+    };
+    keys.into_iter().filter_map(of).collect()
 }
 
 fn name(target: &Target) -> String {

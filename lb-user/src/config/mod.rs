@@ -4,6 +4,7 @@
 //! value is refused a default stands in for it, so that the rest is still looked at; one problem, and nothing of the
 //! file is used. docs/config.md is the reference of its keys.
 
+mod api;
 mod difference;
 mod document;
 mod general;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::api::settings::Settings;
 use crate::dataplane::{Mode, Sizes};
 use crate::health::{Check, Target};
 use crate::model::marks::MarkRule;
@@ -73,6 +75,8 @@ pub struct Config {
     /// Services, in the order of the file. The servers of each are newest first: the file's order is that of
     /// `ipvsadm -a` commands, and IPVS puts each new server at the head of its list.
     pub services: Vec<Service>,
+    /// How the API is offered.
+    pub api: Settings,
     /// Health checks of the real servers that have one.
     pub health: BTreeMap<Target, Check>,
     /// What becomes of servers that fail, for services that say anything of it.
@@ -97,6 +101,7 @@ impl Default for Config {
             mark_rules: Vec::new(),
             vips: Vec::new(),
             services: Vec::new(),
+            api: Settings::default(),
             health: BTreeMap::new(),
             policies: BTreeMap::new(),
             notify: Notify::default(),
@@ -151,6 +156,7 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Vec<Problem>> {
 
 fn read(root: &Section<'_>, config: &mut Config) {
     general::read(root, config);
+    api::read(root, &mut config.api);
     marks::read(root, config);
     if let Some(item) = root.get("notify") {
         config.notify = policy::notify(&item, &Notify::default());

@@ -147,6 +147,7 @@ impl Daemon<'_> {
             | Request::SetSysctls { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Drain { .. }

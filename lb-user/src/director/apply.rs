@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use crate::api::event::Event;
 use crate::api::{Change, Generation, Refusal, Report, Request};
 use crate::config::{self, Config};
 use crate::director::Director;
@@ -151,6 +152,9 @@ impl Director {
         self.base.generation = generation.or(self.base.generation.take());
         self.tell_overruled(&merged.overruled);
         self.take_over(config);
+        if let Some(Generation { number, .. }) = self.base.generation {
+            self.events.tell(|| Event::Applied { generation: number });
+        }
         Ok(report)
     }
 
@@ -204,6 +208,7 @@ impl Director {
                 | Request::Zero { .. }
                 | Request::List { .. }
                 | Request::Connections
+                | Request::ConnectionPart { .. }
                 | Request::Timeouts
                 | Request::Sysctls
                 | Request::Status
@@ -252,6 +257,7 @@ impl Director {
             // They need a restart.
             xdp_mode: _,
             sizes: _,
+            api: _,
             // The command line's.
             trace: _,
             // They came with the model.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::api;
+use crate::api::event::Event;
 use crate::director::Director;
 use crate::director::notify::Notice;
 use crate::director::policies::Verdict;
@@ -50,7 +51,12 @@ impl Director {
         if healthy && !before {
             self.policies.start_ramp(&target.id, server, Instant::now());
         }
+        let said = self.policies.verdict(&id).map(|verdict| verdict.healthy);
         self.policies.set_verdict(id, Verdict { healthy, detail: detail.clone() });
+        if said != Some(healthy) {
+            let Target { id: service, address, port } = *target;
+            self.events.tell(|| Event::Health { id: service, address, port, health: self.health(&id) });
+        }
         if healthy == before {
             return None;
         }

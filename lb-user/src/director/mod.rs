@@ -21,7 +21,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::api::{Refusal, Request, Response};
+use crate::api::event::{Event, Events};
+use crate::api::{self, Refusal, Request, Response};
 use crate::config::Config;
 use crate::dataplane::{DataPlane, Early};
 use crate::journal::Journal;
@@ -56,6 +57,7 @@ pub struct Director {
     live: [u64; 2],
     sizes: [u64; 2],
     warnings: Vec<String>,
+    events: Events,
 }
 
 impl Director {
@@ -81,6 +83,7 @@ impl Director {
             live: [0; 2],
             sizes: [config.sizes.connections.into(), config.sizes.templates.into()],
             warnings: Vec::new(),
+            events: Events::default(),
         };
         let sorry: Vec<_> = director.policies.sorry_servers().map(|server| server.address).collect();
         director.followed.replace(&[], &sorry);
@@ -112,6 +115,7 @@ impl Director {
         match request {
             Request::List { id } => Ok(self.list(id.as_ref())),
             Request::Connections => self.connections(),
+            Request::ConnectionPart { from } => self.connection_part(*from),
             Request::Timeouts => Ok(Response::Timeouts { timeouts: self.model.timeouts() }),
             Request::Sysctls => Ok(Response::Sysctls { sysctls: self.sysctls() }),
             Request::Status => Ok(Response::Status { status: Box::new(self.status()?) }),
@@ -123,8 +127,10 @@ impl Director {
                 }
                 Ok(Response::Done)
             }
-            Request::Drain { which, seconds, now } => self.drain(*which, *seconds, *now),
-            Request::Undrain { which } => self.undrain(*which),
+            Request::Drain { which, seconds, now } => {
+                self.drain(*which, *seconds, *now).inspect(|_| self.events.made(request))
+            }
+            Request::Undrain { which } => self.undrain(*which).inspect(|_| self.events.made(request)),
             Request::Drains => Ok(self.drains()),
             Request::AddService { .. }
             | Request::EditService { .. }
@@ -174,6 +180,7 @@ impl Director {
             | Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Status
@@ -190,6 +197,7 @@ impl Director {
         self.follow(request);
         self.model.commit(request);
         self.carry_out(request);
+        self.events.made(request);
         Ok(())
     }
 
@@ -211,6 +219,7 @@ impl Director {
             | Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Drain { .. }
@@ -280,6 +289,7 @@ impl Director {
             neighbours::Path::Unresolved { .. } => Path::Unknown,
         };
         self.tables.set_path(address, words);
+        self.events.tell(|| Event::Neighbour { address, neighbour: api::NeighbourState::from(&path) });
         self.paths.insert(address, path);
     }
 
@@ -323,6 +333,11 @@ impl Director {
         if self.model.sysctls().run_estimation {
             self.estimators.step(&self.model, &self.tables);
         }
+    }
+
+    /// What changes is told here.
+    pub fn events(&self) -> Events {
+        self.events.clone()
     }
 
     /// The packet program, to run it on frames.

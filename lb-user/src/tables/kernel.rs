@@ -1,6 +1,7 @@
 //! The tables in the kernel.
 
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -304,9 +305,13 @@ impl Maps for KernelMaps {
         self.writes
     }
 
-    fn flows(&self, table: FlowTable, visit: &mut dyn FnMut(u32, &Flow)) {
+    fn buckets(&self, table: FlowTable) -> u32 {
+        self.table(table).tags.len()
+    }
+
+    fn flows_in(&self, table: FlowTable, buckets: Range<u32>, visit: &mut dyn FnMut(u32, &Flow)) {
         let table = self.table(table);
-        for bucket in 0..table.tags.len() {
+        for bucket in buckets {
             let tags = table.tags.read(bucket);
             for (half, word) in (0..).zip(tags.words) {
                 for way in 0..WAYS_PER_WORD {

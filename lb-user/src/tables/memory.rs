@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 
 use lb_common::flow::Flow;
 use lb_common::marks::MarkNode;
@@ -169,5 +170,9 @@ impl Maps for MemoryMaps {
         self.writes
     }
 
-    fn flows(&self, _table: FlowTable, _visit: &mut dyn FnMut(u32, &Flow)) {}
+    fn buckets(&self, _table: FlowTable) -> u32 {
+        0
+    }
+
+    fn flows_in(&self, _table: FlowTable, _buckets: Range<u32>, _visit: &mut dyn FnMut(u32, &Flow)) {}
 }

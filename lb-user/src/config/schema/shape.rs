@@ -122,6 +122,16 @@ pub(super) fn of(name: &str) -> Value {
     json!({ "$ref": format!("#/$defs/{name}") })
 }
 
+/// A table with this key alone.
+pub(super) fn only(key: &str, shape: Value) -> Value {
+    json!({ "type": "object", "properties": { key: shape }, "required": [key], "additionalProperties": false })
+}
+
+/// `false`, or what the shape takes.
+pub(super) fn false_or(shape: Value) -> Value {
+    either([json!({ "const": false }), shape])
+}
+
 /// A table whose keys are free names.
 pub(super) fn named(values: Value) -> Value {
     json!({ "type": "object", "additionalProperties": values })

@@ -8,6 +8,7 @@ use crate::model::{Family, Netmask, Persistence, Protocol, RealServer, Scheduler
 
 use super::*;
 
+mod api;
 mod inheritance;
 mod policy;
 mod refused;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::health::{Check, CheckKind, HttpCheck};
+use crate::health::{Check, CheckKind, HttpCheck, Via};
 
 /// A check, key by key.
 #[derive(Clone, PartialEq, Serialize)]
 pub(super) struct HealthTable {
     r#type: &'static str,
     port: u16,
+    via: Via,
     #[serde(flatten)]
     request: Option<Request>,
     #[serde(serialize_with = "duration")]
@@ -43,13 +44,13 @@ pub(super) enum ServerHealth {
 
 impl HealthTable {
     pub(super) fn of(check: &Check) -> Self {
-        let Check { kind, endpoint, interval, timeout, rise, fall, via: _ } = check;
+        let Check { kind, endpoint, interval, timeout, rise, fall, via } = check;
         let request = match kind {
             CheckKind::Tcp => None,
             CheckKind::Http(request) => Some(Request::of(request)),
         };
         let (port, interval, timeout) = (endpoint.port(), *interval, *timeout);
-        Self { r#type: kind.name(), port, request, interval, timeout, rise: *rise, fall: *fall }
+        Self { r#type: kind.name(), port, via: *via, request, interval, timeout, rise: *rise, fall: *fall }
     }
 }
 

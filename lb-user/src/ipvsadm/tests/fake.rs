@@ -40,6 +40,9 @@ impl Backend for Fake {
                 Err(refusal) => Response::Refused { refusal },
             },
             Request::Connections => Response::Connections { connections: self.connections.clone() },
+            Request::ConnectionPart { .. } => {
+                Response::ConnectionPart { connections: self.connections.clone(), next: None }
+            }
             Request::Timeouts => Response::Timeouts { timeouts: self.timeouts },
             Request::Sysctls => Response::Sysctls { sysctls: Vec::new() },
             Request::Status => Response::Status { status: Box::default() },

@@ -216,10 +216,25 @@ pub struct ServerEntry {
     pub counters: Counters,
     /// Its rates.
     pub rates: Rates,
+    /// How far its TCP connections got.
+    #[serde(default)]
+    pub handshakes: Handshakes,
     /// What the health check says.
     pub health: Health,
     /// How its packets leave, or why they cannot.
     pub neighbour: NeighbourState,
+}
+
+/// How far TCP connections got, since the last `-Z`: under direct routing the only sign of a server whose answers do not
+/// reach its clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handshakes {
+    /// Connections that a SYN opened.
+    pub begun: u64,
+    /// Of them, those that got past the SYN: their client's ACK was seen.
+    pub confirmed: u64,
+    /// SYNs of connections whose SYN was seen before.
+    pub retransmitted: u64,
 }
 
 /// What a health check says of a real server.

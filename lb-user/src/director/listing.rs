@@ -9,8 +9,8 @@ use lb_common::service::Traffic;
 use lb_common::tcp::State;
 
 use crate::api::{
-    ConnectionEntry, Counters, NeighbourState, ReasonCount, Refusal, Response, ServerEntry, ServiceEntry, Status,
-    SysctlEntry, TableFill,
+    ConnectionEntry, Counters, Handshakes, NeighbourState, ReasonCount, Refusal, Response, ServerEntry, ServiceEntry,
+    Status, SysctlEntry, TableFill,
 };
 use crate::director::Director;
 use crate::model::sysctls::{self, Sysctl};
@@ -54,6 +54,7 @@ impl Director {
             persistent: number(counts.persistent),
             counters: counters(traffic),
             rates: self.estimators.server(&real_id),
+            handshakes: self.tables.handshakes(id, &(server.address, server.port)).map(handshakes).unwrap_or_default(),
             health: self.health(&real_id),
             neighbour: self.paths.get(&server.address).map_or_else(unknown, NeighbourState::from),
         }
@@ -123,6 +124,11 @@ fn unknown() -> NeighbourState {
 
 fn counters(traffic: Traffic) -> Counters {
     Counters { connections: traffic.connections, packets: traffic.packets, bytes: traffic.bytes }
+}
+
+fn handshakes(counted: lb_common::handshake::Handshakes) -> Handshakes {
+    let lb_common::handshake::Handshakes { begun, confirmed, retransmitted, reserved: _ } = counted;
+    Handshakes { begun, confirmed, retransmitted }
 }
 
 /// A row of `ipvsadm -Lc` (`ip_vs_conn_seq_show`).

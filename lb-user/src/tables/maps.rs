@@ -3,6 +3,7 @@
 use std::io;
 
 use lb_common::flow::Flow;
+use lb_common::handshake::Handshakes;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer};
 use lb_common::schedule::locality::{Cell, EntryKey};
@@ -71,6 +72,8 @@ pub trait Maps {
     fn service_traffic(&self, index: u32) -> Traffic;
     /// What passed for a real server, all CPUs together.
     fn real_traffic(&self, index: u32) -> Traffic;
+    /// Handshakes with a real server, all CPUs together.
+    fn handshakes(&self, index: u32) -> Handshakes;
     /// Shows every live flow of a table.
     fn flows(&self, table: FlowTable, visit: &mut dyn FnMut(u32, &Flow));
 }

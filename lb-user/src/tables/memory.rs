@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 
 use lb_common::flow::Flow;
+use lb_common::handshake::Handshakes;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer};
 use lb_common::schedule::locality::{Cell, EntryKey, words};
@@ -163,6 +164,10 @@ impl Maps for MemoryMaps {
 
     fn real_traffic(&self, _index: u32) -> Traffic {
         Traffic::default()
+    }
+
+    fn handshakes(&self, _index: u32) -> Handshakes {
+        Handshakes::default()
     }
 
     fn flows(&self, _table: FlowTable, _visit: &mut dyn FnMut(u32, &Flow)) {}

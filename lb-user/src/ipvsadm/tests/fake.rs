@@ -117,6 +117,7 @@ fn uncounted(server: &RealServer) -> ServerEntry {
         persistent: 0,
         counters: Counters::default(),
         rates: Rates::default(),
+        handshakes: crate::api::Handshakes::default(),
         health: Health::Unchecked,
         neighbour: NeighbourState::Local,
     }

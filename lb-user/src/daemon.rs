@@ -13,7 +13,8 @@ use crate::api::server::{Call, Server};
 use crate::api::{Request, Response};
 use crate::config::Config;
 use crate::director::Director;
-use crate::health::{Checker, HealthEvent};
+use crate::health::{Checker, HealthEvent, Target};
+use crate::metrics;
 use crate::neighbours::{self, Event, Handle};
 use crate::netfilter::{self, Snapshot};
 
@@ -59,11 +60,18 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
         let advice = if error.kind() == io::ErrorKind::PermissionDenied { "; `lvx run` needs root" } else { "" };
         anyhow::Error::new(error).context(format!("cannot listen on {}{advice}", places.socket.display()))
     })?;
+    let metrics = match config.metrics {
+        Some(address) => Some(metrics::server::Server::bind(address).await?),
+        None => None,
+    };
     let mut daemon = Daemon::start(&config, &places.state)?;
     daemon.attach(&config).await?;
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let (mut second, mut two_seconds) = (every(1), every(2));
     tracing::info!(interfaces = config.interfaces.join(","), socket = %places.socket.display(), "balancing");
+    if let Some(metrics) = metrics {
+        tokio::spawn(metrics.serve(calls.clone()));
+    }
     let serving = server.serve(calls);
     tokio::pin!(serving);
     loop {
@@ -76,7 +84,8 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
                 if matches!(request, Request::Status | Request::List { .. }) {
                     daemon.director.set_reports(|target| daemon.checker.report(target));
                 }
-                let response = daemon.director.handle(&request);
+                let mut response = daemon.director.handle(&request);
+                daemon.add_times(&mut response);
                 if matches!(response, Response::Done) {
                     daemon.follow_model();
                 }
@@ -190,6 +199,26 @@ impl Daemon {
         let (healthy, detail) = (report.healthy, report.detail);
         tracing::info!(service = %target.id, server = %target.address, healthy, ?after, detail, "health");
         self.director.set_health(&target, healthy, detail);
+    }
+
+    /// What the director does not know: how long checks take.
+    fn add_times(&self, response: &mut Response) {
+        let services = match response {
+            Response::Status { status } => &mut status.services,
+            Response::Services { services, .. } => services,
+            Response::Done
+            | Response::Refused { .. }
+            | Response::Connections { .. }
+            | Response::Timeouts { .. }
+            | Response::Sysctls { .. } => return,
+        };
+        for service in services {
+            let id = service.service.id;
+            for entry in &mut service.servers {
+                let target = Target { id, address: entry.server.address, port: entry.server.port };
+                entry.check = self.checker.times(&target);
+            }
+        }
     }
 
     /// The model changed: other addresses to resolve, other servers to check.

@@ -10,6 +10,8 @@ pub mod director;
 pub mod health;
 pub mod ipvsadm;
 pub mod journal;
+pub mod logging;
+pub mod metrics;
 pub mod model;
 pub mod neighbours;
 pub mod netfilter;

@@ -221,6 +221,9 @@ pub struct ServerEntry {
     pub handshakes: Handshakes,
     /// What the health check says.
     pub health: Health,
+    /// How long its probes take; none without a check, or before its first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckTimes>,
     /// How its packets leave, or why they cannot.
     pub neighbour: NeighbourState,
 }
@@ -235,6 +238,29 @@ pub struct Handshakes {
     pub confirmed: u64,
     /// SYNs of connections whose SYN was seen before.
     pub retransmitted: u64,
+}
+
+/// How long the probes of a health check take, since the check began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckTimes {
+    /// Probes that were answered, or whose time ran out.
+    pub probes: u64,
+    /// Of them, those that spoke against the server.
+    pub failed: u64,
+    /// What the last one took.
+    pub last_seconds: f64,
+    /// What all of them took together.
+    pub total_seconds: f64,
+}
+
+impl CheckTimes {
+    /// One probe more.
+    pub fn add(&mut self, took: std::time::Duration, failed: bool) {
+        self.probes += 1;
+        self.failed += u64::from(failed);
+        self.last_seconds = took.as_secs_f64();
+        self.total_seconds += self.last_seconds;
+    }
 }
 
 /// What a health check says of a real server.

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod generate;
+mod paint;
 mod run;
 mod status;
 mod sysctl;
@@ -10,11 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::api::client::Client;
-use crate::api::{Request, Response};
-use crate::{api, config, ipvsadm};
+use crate::api::{Request, Response, Status};
+use crate::config::{self, ConfigError};
+use crate::metrics::Detail;
+use crate::{api, ipvsadm, metrics};
+use paint::Paint;
 
 /// A layer-4 load balancer: LVS' services and commands, in XDP.
 #[derive(Debug, Parser)]
@@ -50,7 +55,23 @@ enum Command {
     Check {
         /// The file
         file: PathBuf,
+        /// The errors as JSON: a list, which is empty for a good file
+        #[arg(long)]
+        json: bool,
     },
+    /// Print what LVX counts, in Prometheus' text format
+    Metrics {
+        /// Leave out the real servers
+        #[arg(long)]
+        services_only: bool,
+        /// The daemon's socket
+        #[arg(long, env = "LVX_SOCKET", default_value_os_t = api::socket_path())]
+        socket: PathBuf,
+    },
+    /// Print a script that completes lvx' words in a shell
+    Completions(generate::Completions),
+    /// Print the manual page, or write all of them into a directory
+    Man(generate::Manual),
 }
 
 /// Runs the program: `lvx`, or `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` if it is called so.
@@ -76,10 +97,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Ipvsadm { arguments } => return Ok(run_ipvsadm("ipvsadm", &arguments)),
         Command::Status { json, socket } => show_status(json, &socket)?,
         Command::Sysctl(arguments) => print(&arguments.run()?)?,
-        Command::Check { file } => {
-            config::load(&file)?;
-            println!("{}: good", file.display());
-        }
+        Command::Check { file, json } => return check(&file, json),
+        Command::Metrics { services_only, socket } => show_metrics(services_only, &socket)?,
+        Command::Completions(completions) => print(&completions.text(Arguments::command()))?,
+        Command::Man(manual) => print(&manual.run(Arguments::command())?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -93,11 +114,39 @@ fn run_ipvsadm(name: &str, arguments: &[OsString]) -> ExitCode {
     ExitCode::from(u8::try_from(output.status & 0xff).unwrap_or(u8::MAX))
 }
 
+fn check(file: &Path, json: bool) -> Result<ExitCode> {
+    let problems = match config::load(file) {
+        Ok(_) => Vec::new(),
+        Err(ConfigError::Invalid(problems)) if json => problems,
+        Err(error) => return Err(error.into()),
+    };
+    if json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&problems)?))?;
+    } else {
+        print(&format!("{}: good\n", file.display()))?;
+    }
+    Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn ask_for_status(socket: &Path) -> Result<Box<Status>> {
+    match Client::new(socket).ask_in_words(&Request::Status).map_err(anyhow::Error::msg)? {
+        Response::Status { status } => Ok(status),
+        other => bail!("the daemon gave another answer: {other:?}"),
+    }
+}
+
 fn show_status(json: bool, socket: &Path) -> Result<()> {
-    let response = Client::new(socket).ask_in_words(&Request::Status).map_err(anyhow::Error::msg)?;
-    let Response::Status { status } = response else { bail!("the daemon gave another answer: {response:?}") };
-    let text = if json { format!("{}\n", serde_json::to_string_pretty(&status)?) } else { status::text(&status) };
-    print(&text)
+    let status = ask_for_status(socket)?;
+    if json {
+        return print(&format!("{}\n", serde_json::to_string_pretty(&status)?));
+    }
+    print(&status::text(&status, Paint::of_stdout()))
+}
+
+fn show_metrics(services_only: bool, socket: &Path) -> Result<()> {
+    let status = ask_for_status(socket)?;
+    let detail = if services_only { Detail::Services } else { Detail::RealServers };
+    print(&metrics::render_in(detail, &status, &status.services))
 }
 
 /// A reader that has seen enough closes the pipe; that is no failure.

@@ -1,16 +1,15 @@
 //! `lvx run`
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
 
 use crate::api;
 use crate::config::{self, Config};
 use crate::daemon::{self, Places};
 use crate::dataplane::Mode;
+use crate::logging::{self, LogFormat};
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -29,6 +28,9 @@ pub(super) struct Run {
     /// Log each packet that is not forwarded, and why: for finding faults, not for every day
     #[arg(long)]
     trace: bool,
+    /// What log lines look like [default: text, or the config file's]
+    #[arg(long, value_enum)]
+    log_format: Option<Format>,
     /// Where services that are set by hand are kept
     #[arg(long, env = "LVX_STATE_DIR", default_value = "/var/lib/lvx")]
     state_dir: PathBuf,
@@ -42,16 +44,16 @@ enum XdpMode {
     Generic,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
 impl Run {
     pub(super) fn run(self) -> Result<()> {
-        let filter = EnvFilter::try_from_env("LVX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-        let colours = std::io::stderr().is_terminal();
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_ansi(colours)
-            .with_target(false)
-            .init();
         let mut config = match &self.config {
             Some(path) => config::load(path)?,
             None => Config::default(),
@@ -67,6 +69,12 @@ impl Run {
             Some(XdpMode::Generic) => config.xdp_mode = Mode::Generic,
             None => {}
         }
+        match self.log_format {
+            Some(Format::Text) => config.log = LogFormat::Text,
+            Some(Format::Json) => config.log = LogFormat::Json,
+            None => {}
+        }
+        logging::start(config.log);
         let places = Places { socket: self.socket, state: self.state_dir };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(daemon::run(config, &places))

@@ -2,20 +2,22 @@
 
 use std::fmt::Write as _;
 
-use crate::api::{Health, NeighbourState, ServerEntry, ServiceEntry, Status};
+use crate::api::{Handshakes, Health, NeighbourState, ServerEntry, ServiceEntry, Status};
 use crate::model::Service;
 
+use super::paint::Paint;
+
 /// The status as text: what is wrong first.
-pub(super) fn text(status: &Status) -> String {
+pub(super) fn text(status: &Status, paint: Paint) -> String {
     let mut out = String::new();
-    write(&mut out, status).expect("writing to a String never fails");
+    write(&mut out, status, paint).expect("writing to a String never fails");
     out
 }
 
-fn write(out: &mut String, status: &Status) -> std::fmt::Result {
+fn write(out: &mut String, status: &Status, paint: Paint) -> std::fmt::Result {
     writeln!(out, "lvx {}, up {}", status.version, duration(status.uptime))?;
     for warning in &status.warnings {
-        writeln!(out, "! {warning}")?;
+        writeln!(out, "{} {warning}", paint.warning("!"))?;
     }
     writeln!(out, "\nINTERFACE        MODE      STATE  MAC")?;
     for interface in &status.interfaces {
@@ -23,7 +25,7 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
         writeln!(out, "{:<16} {:<9} {state:<6} {}", interface.name, interface.mode, interface.mac)?;
     }
     for service in &status.services {
-        write_service(out, service)?;
+        write_service(out, service, paint)?;
     }
     let set: Vec<_> = status.sysctls.iter().filter(|sysctl| sysctl.value != sysctl.default).collect();
     if !set.is_empty() {
@@ -52,7 +54,7 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_service(out: &mut String, entry: &ServiceEntry) -> std::fmt::Result {
+fn write_service(out: &mut String, entry: &ServiceEntry, paint: Paint) -> std::fmt::Result {
     let persistence = entry.service.persistence.map(|persistence| format!(", persistent {} s", persistence.timeout));
     let counters = &entry.counters;
     let Service { id, scheduler, scheduler_flags, .. } = &entry.service;
@@ -62,7 +64,7 @@ fn write_service(out: &mut String, entry: &ServiceEntry) -> std::fmt::Result {
     writeln!(out, "  {} connections, {} packets, {} bytes", counters.connections, counters.packets, counters.bytes)?;
     writeln!(out, "  REAL SERVER                    WEIGHT  ACTIVE  INACTIVE  TEMPLATES  HEALTH, NEIGHBOUR")?;
     for server in &entry.servers {
-        write_server(out, server)?;
+        write_server(out, server, paint)?;
     }
     if entry.servers.is_empty() {
         writeln!(out, "  none: clients get port unreachable")?;
@@ -70,23 +72,34 @@ fn write_service(out: &mut String, entry: &ServiceEntry) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_server(out: &mut String, entry: &ServerEntry) -> std::fmt::Result {
+fn write_server(out: &mut String, entry: &ServerEntry, paint: Paint) -> std::fmt::Result {
     let server = std::net::SocketAddr::new(entry.server.address, entry.server.port).to_string();
     let health = match &entry.health {
         Health::Unchecked => "unchecked".to_owned(),
         Health::Up { detail } => format!("up ({detail})"),
-        Health::Down { reason } => format!("DOWN ({reason})"),
+        Health::Down { reason } => format!("{} ({reason})", paint.bad("DOWN")),
     };
     let neighbour = match &entry.neighbour {
         NeighbourState::Reachable { interface, mac } => format!("{mac} on {interface}"),
         NeighbourState::Local => "this machine".to_owned(),
-        NeighbourState::Unresolved { reason } => format!("UNREACHABLE ({reason})"),
+        NeighbourState::Unresolved { reason } => format!("{} ({reason})", paint.bad("UNREACHABLE")),
     };
     writeln!(
         out,
-        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {health}, {neighbour}",
-        entry.server.weight, entry.active, entry.inactive, entry.persistent
+        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {health}, {neighbour}{}",
+        entry.server.weight,
+        entry.active,
+        entry.inactive,
+        entry.persistent,
+        handshakes(&entry.handshakes)
     )
+}
+
+/// The share of TCP connections that got past the SYN, and SYNs that came again; nothing before the first one.
+fn handshakes(counted: &Handshakes) -> String {
+    let Handshakes { begun: begun @ 1.., confirmed, retransmitted } = *counted else { return String::new() };
+    let again = if retransmitted > 0 { format!(", {retransmitted} SYNs again") } else { String::new() };
+    format!(", {confirmed} of {begun} past the SYN{again}")
 }
 
 fn duration(seconds: u64) -> String {
@@ -125,11 +138,21 @@ mod tests {
             warnings: vec!["a warning".into()],
             ..Status::default()
         };
-        let text = text(&status);
+        let coloured = text(&status, Paint::Colours);
+        let text = text(&status, Paint::Plain);
         assert!(text.starts_with("lvx 1.0, up 1 h 1 min\n! a warning\n"), "{text}");
         assert!(text.contains("eth0             native    up     02:00:00:00:00:01"), "{text}");
         assert!(text.contains("fragment                3            a meaning"), "{text}");
         assert!(text.contains("\nnet.ipv4.vs.drop_entry = 1\n"), "{text}");
+        assert!(coloured.contains("\n\u{1b}[33m!\u{1b}[0m a warning\n") && !text.contains('\u{1b}'), "{coloured}");
         assert!(!text.contains("vlan") && !text.contains("drop_packet"), "{text}");
+    }
+
+    #[test]
+    fn how_many_connections_get_past_the_syn() {
+        let of = |begun, confirmed, retransmitted| handshakes(&Handshakes { begun, confirmed, retransmitted });
+        assert_eq!(of(0, 0, 0), "");
+        assert_eq!(of(40, 40, 0), ", 40 of 40 past the SYN");
+        assert_eq!(of(40, 3, 71), ", 3 of 40 past the SYN, 71 SYNs again");
     }
 }

@@ -10,6 +10,7 @@ mod health;
 mod identity;
 mod item;
 mod marks;
+mod observe;
 mod problem;
 mod request;
 mod section;
@@ -19,12 +20,14 @@ mod suggestion;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use crate::dataplane::{Mode, Sizes};
 use crate::health::{Check, Target};
+use crate::logging::LogFormat;
 use crate::model::marks::MarkRule;
 use crate::model::{Service, Sysctls, Timeouts};
 
@@ -56,6 +59,10 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Health checks of the real servers that have one.
     pub health: BTreeMap<Target, Check>,
+    /// Where metrics are served by plain HTTP, if anywhere.
+    pub metrics: Option<SocketAddr>,
+    /// What log lines look like; the command line may say otherwise.
+    pub log: LogFormat,
 }
 
 impl Default for Config {
@@ -71,6 +78,8 @@ impl Default for Config {
             mark_rules: Vec::new(),
             services: Vec::new(),
             health: BTreeMap::new(),
+            metrics: None,
+            log: LogFormat::default(),
         }
     }
 }
@@ -121,6 +130,7 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Vec<Problem>> {
 fn read(root: &Section<'_>, config: &mut Config) {
     general::read(root, config);
     marks::read(root, config);
+    observe::read(root, config);
     let defaults = health::defaults(root);
     service::read(root, &defaults, config);
 }

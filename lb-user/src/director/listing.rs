@@ -56,6 +56,7 @@ impl Director {
             rates: self.estimators.server(&real_id),
             handshakes: self.tables.handshakes(id, &(server.address, server.port)).map(handshakes).unwrap_or_default(),
             health: self.health(&real_id),
+            check: None,
             neighbour: self.paths.get(&server.address).map_or_else(unknown, NeighbourState::from),
         }
     }

@@ -13,7 +13,7 @@ use super::check::{Check, Target};
 use super::probe::{self, Answer};
 use super::sockets::Sockets;
 use super::state::{Outcome, State, Transition};
-use crate::api::Health;
+use crate::api::{CheckTimes, Health};
 
 /// A real server's health has changed.
 ///
@@ -77,6 +77,12 @@ impl Checker {
     pub fn report(&self, target: &Target) -> Option<Report> {
         self.watches.get(target).map(Watch::report)
     }
+
+    /// How long a target's probes took, if there was one.
+    pub fn times(&self, target: &Target) -> Option<CheckTimes> {
+        let times = *lock(&self.watches.get(target)?.times);
+        (times.probes > 0).then_some(times)
+    }
 }
 
 impl Report {
@@ -90,6 +96,7 @@ impl Report {
 struct Watch {
     check: Check,
     report: Arc<Mutex<Report>>,
+    times: Arc<Mutex<CheckTimes>>,
     task: JoinHandle<()>,
 }
 
@@ -97,8 +104,10 @@ impl Watch {
     fn start(target: Target, check: Check, report: Report, events: Sender<HealthEvent>) -> Self {
         let state = State::new(check.rise, check.fall).resume(report.healthy);
         let report = Arc::new(Mutex::new(report));
-        let task = tokio::spawn(watch(target, check.clone(), state, Arc::clone(&report), events));
-        Self { check, report, task }
+        let times = Arc::default();
+        let told = (Arc::clone(&report), Arc::clone(&times));
+        let task = tokio::spawn(watch(target, check.clone(), state, told, events));
+        Self { check, report, times, task }
     }
 
     fn report(&self) -> Report {
@@ -116,7 +125,7 @@ async fn watch(
     target: Target,
     check: Check,
     mut state: State,
-    report: Arc<Mutex<Report>>,
+    (report, times): (Arc<Mutex<Report>>, Arc<Mutex<CheckTimes>>),
     events: Sender<HealthEvent>,
 ) {
     let mut ticks = interval_at(Instant::now() + jitter(&target, check.interval), check.interval);
@@ -128,7 +137,14 @@ async fn watch(
         if state.against() == 0 {
             first_against = Instant::now();
         }
-        let (transition, detail) = match probe::ask(&check, &sockets).await {
+        let asked = Instant::now();
+        let answer = probe::ask(&check, &sockets).await;
+        match answer {
+            Answer::Good(_) => lock(&times).add(asked.elapsed(), false),
+            Answer::Bad(_) => lock(&times).add(asked.elapsed(), true),
+            Answer::Unknown(_) => {}
+        }
+        let (transition, detail) = match answer {
             Answer::Good(detail) => (state.observe(Outcome::Good), detail),
             Answer::Bad(detail) => (state.observe(Outcome::Bad), detail),
             Answer::Unknown(detail) => (None, detail),
@@ -160,9 +176,9 @@ fn jitter(target: &Target, interval: Duration) -> Duration {
     interval.mul_f64(hasher.finish() as f64 / u64::MAX as f64)
 }
 
-/// A report is replaced as a whole, so a panic elsewhere cannot have left half of one.
-fn lock(report: &Mutex<Report>) -> MutexGuard<'_, Report> {
-    report.lock().unwrap_or_else(PoisonError::into_inner)
+/// What is locked is replaced as a whole, so a panic elsewhere cannot have left half of it.
+fn lock<T>(told: &Mutex<T>) -> MutexGuard<'_, T> {
+    told.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

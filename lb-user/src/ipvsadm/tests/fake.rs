@@ -119,6 +119,7 @@ fn uncounted(server: &RealServer) -> ServerEntry {
         rates: Rates::default(),
         handshakes: crate::api::Handshakes::default(),
         health: Health::Unchecked,
+        check: None,
         neighbour: NeighbourState::Local,
     }
 }

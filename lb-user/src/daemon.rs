@@ -1,6 +1,8 @@
 //! `lvx run`: the director with its feet in the network: the API, the neighbour table, netfilter, health checks, time.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +15,8 @@ use crate::api::server::{Call, Server};
 use crate::api::{Request, Response};
 use crate::config::Config;
 use crate::director::Director;
-use crate::health::{Checker, HealthEvent, Target};
+use crate::drops::{self, Drops};
+use crate::health::{Checker, HealthEvent, Passive, PassiveCheck, Report, Target};
 use crate::metrics;
 use crate::neighbours::{self, Event, Handle};
 use crate::netfilter::{self, Snapshot};
@@ -34,6 +37,17 @@ struct Daemon {
     director: Director,
     neighbours: Handle,
     checker: Checker,
+    passive: Passive,
+    /// What is to be watched for which server of the config file.
+    passive_checks: BTreeMap<Target, PassiveCheck>,
+    /// Servers whose going down was told, and whose return was not.
+    down: BTreeSet<Target>,
+    drops: Drops,
+    /// What netfilter has that is not followed, as it was told.
+    unsupported: Vec<String>,
+    mark_rule_sets: usize,
+    /// What went wrong in the last second.
+    trouble: Option<String>,
     events: Events,
 }
 
@@ -82,7 +96,7 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
             () = &mut serving => bail!("the API ended"),
             Some((request, back)) = called.recv() => {
                 if matches!(request, Request::Status | Request::List { .. }) {
-                    daemon.director.set_reports(|target| daemon.checker.report(target));
+                    daemon.take_reports();
                 }
                 let mut response = daemon.director.handle(&request);
                 daemon.add_times(&mut response);
@@ -93,12 +107,7 @@ pub async fn run(config: Config, places: &Places) -> Result<()> {
                 drop(back.send(response));
             }
             event = daemon.events.next() => daemon.happened(event?),
-            _ = second.tick() => {
-                daemon.director.set_reports(|target| daemon.checker.report(target));
-                if let Err(error) = daemon.director.tick() {
-                    tracing::error!("{error:#}");
-                }
-            }
+            _ = second.tick() => daemon.second(),
             _ = two_seconds.tick() => daemon.director.estimate(),
         }
     }
@@ -151,7 +160,19 @@ impl Daemon {
         tokio::spawn(async move { snapshots.closed().await });
         let (health_events, health) = mpsc::channel(1024);
         let checker = Checker::new(health_events);
-        let mut daemon = Self { director, neighbours, checker, events: Events { network, netfilter, health } };
+        let mut daemon = Self {
+            director,
+            neighbours,
+            checker,
+            passive: Passive::default(),
+            passive_checks: config.passive.clone(),
+            down: BTreeSet::new(),
+            drops: Drops::default(),
+            unsupported: Vec::new(),
+            mark_rule_sets: 0,
+            trouble: None,
+            events: Events { network, netfilter, health },
+        };
         daemon.follow_model();
         Ok(daemon)
     }
@@ -182,23 +203,70 @@ impl Daemon {
             Happening::Network(Event::Link(event)) => self.director.set_link(event),
             Happening::Netfilter(snapshot) => {
                 let warnings: Vec<_> = snapshot.unsupported.iter().map(ToString::to_string).collect();
-                for warning in &warnings {
+                for warning in warnings.iter().filter(|warning| !self.unsupported.contains(warning)) {
                     tracing::warn!("{warning}");
                 }
-                tracing::info!(rule_sets = snapshot.rulesets.len(), "mark rules of netfilter");
+                self.unsupported.clone_from(&warnings);
+                let rule_sets = snapshot.rulesets.len();
+                if (rule_sets, self.mark_rule_sets) != (0, 0) {
+                    tracing::info!(rule_sets, "mark rules of netfilter");
+                }
+                self.mark_rule_sets = rule_sets;
                 self.director.set_netfilter(snapshot.rulesets, warnings);
             }
             Happening::Health(event) => self.checked(event),
         }
     }
 
-    fn checked(&mut self, event: HealthEvent) {
-        // The checker's own word is the latest; an event may be of a check that has ended.
-        let Some(report) = self.checker.report(&event.target) else { return };
-        let HealthEvent { target, after, .. } = event;
-        let (healthy, detail) = (report.healthy, report.detail);
-        tracing::info!(service = %target.id, server = %target.address, healthy, ?after, detail, "health");
-        self.director.set_health(&target, healthy, detail);
+    /// A check changed its mind.
+    fn checked(&mut self, HealthEvent { target, after, .. }: HealthEvent) {
+        self.judge(&target, Some(after));
+    }
+
+    /// What is to become of a server, by the checker's and the passive signal's last word: an event may be of a check that
+    /// has ended.
+    fn judge(&mut self, target: &Target, after: Option<Duration>) {
+        let Some(report) = self.report(target) else { return };
+        let Report { healthy, detail, .. } = report;
+        let server = SocketAddr::new(target.address, target.port);
+        let told = if healthy { self.down.remove(target) } else { self.down.insert(*target) };
+        if told && healthy {
+            tracing::info!(service = %target.id, %server, detail, ?after, "real server is well again");
+        } else if told {
+            tracing::warn!(service = %target.id, %server, reason = detail, ?after, "real server is down");
+        }
+        self.director.set_health(target, healthy, detail);
+    }
+
+    /// What the checker says of a server, and the passive signal.
+    fn report(&self, target: &Target) -> Option<Report> {
+        Some(self.passive.judge(target, self.checker.report(target)?))
+    }
+
+    fn take_reports(&mut self) {
+        let (checker, passive) = (&self.checker, &self.passive);
+        self.director.set_reports(|target| Some(passive.judge(target, checker.report(target)?)));
+    }
+
+    /// A second has passed.
+    fn second(&mut self) {
+        let director = &self.director;
+        for target in self.passive.observe(Instant::now(), |target| director.handshakes(target)) {
+            self.judge(&target, None);
+        }
+        self.take_reports();
+        let ticked = self.director.tick().and_then(|()| self.director.plane().reasons());
+        let trouble = match ticked {
+            Ok(counters) => {
+                self.drops.observe(&counters).into_iter().for_each(drops::Event::log);
+                None
+            }
+            Err(error) => Some(format!("{error:#}")),
+        };
+        if let Some(trouble) = trouble.as_ref().filter(|trouble| self.trouble.as_ref() != Some(*trouble)) {
+            tracing::error!("{trouble}");
+        }
+        self.trouble = trouble;
     }
 
     /// What the director does not know: how long checks take.
@@ -224,7 +292,12 @@ impl Daemon {
     /// The model changed: other addresses to resolve, other servers to check.
     fn follow_model(&mut self) {
         self.neighbours.watch(self.director.addresses());
-        self.checker.set(self.director.checks());
+        let checks = self.director.checks();
+        let watched = |(target, _): &(Target, _)| Some((*target, *self.passive_checks.get(target)?));
+        self.passive.set(checks.iter().filter_map(watched));
+        let checked: BTreeSet<_> = checks.iter().map(|(target, _)| *target).collect();
+        self.down.retain(|target| checked.contains(target));
+        self.checker.set(checks);
     }
 }
 

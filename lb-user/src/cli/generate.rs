@@ -33,6 +33,7 @@ impl Completions {
 impl Manual {
     /// Writes the pages; gives what is to be printed.
     pub(super) fn run(&self, command: Command) -> Result<String> {
+        let command = command.disable_help_subcommand(true);
         let Some(directory) = &self.directory else {
             return Ok(String::from_utf8_lossy(&page(command)?).into_owned());
         };
@@ -49,14 +50,7 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
 
 fn write_pages(directory: &Path, command: Command) -> io::Result<()> {
     fs::create_dir_all(directory)?;
-    // Commands get their full names, and what all of them have, when the whole is built.
-    let mut command = command.disable_help_subcommand(true);
-    command.build();
-    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        let name = format!("lvx-{}", sub.get_name());
-        fs::write(directory.join(format!("{name}.1")), page(sub.clone())?)?;
-    }
-    fs::write(directory.join("lvx.1"), page(command)?)
+    clap_mangen::generate_to(command, directory)
 }
 
 #[cfg(test)]
@@ -91,7 +85,10 @@ mod tests {
         let first = read("lvx.1");
         for sub in Arguments::command().get_subcommands() {
             let name = sub.get_name();
-            assert!(first.contains(&format!("lvx\\-{name}(1)")), "lvx.1 does not name {name}:\n{first}");
+            assert!(
+                first.contains(&format!("lvx\\-{name}(1)")) && !first.contains("lvx\\-help"),
+                "lvx.1 does not name {name}:\n{first}"
+            );
             let page = read(&format!("lvx-{name}.1"));
             assert!(page.contains(&format!(".TH lvx-{name} 1")), "{page}");
         }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::health::{Check, CheckKind, HttpCheck, Target};
+use crate::health::{Check, CheckKind, HttpCheck, PassiveCheck, Target};
 use crate::model::{Protocol, ServiceId};
 
+use super::passive;
 use super::request::RequestKeys;
 use super::section::Section;
 
@@ -30,6 +31,7 @@ struct Template {
     timeout: Duration,
     rise: u32,
     fall: u32,
+    passive: Option<PassiveCheck>,
 }
 
 /// A check without a port to ask.
@@ -41,7 +43,15 @@ pub(super) struct NeedsPort {
 /// `[defaults.health]`: without it, servers are checked only where their service says so.
 pub(super) fn defaults(root: &Section<'_>) -> Setting {
     let second = Duration::from_secs(1);
-    let template = Template { kind: CheckKind::Tcp, port: None, interval: second, timeout: second, rise: 2, fall: 2 };
+    let template = Template {
+        kind: CheckKind::Tcp,
+        port: None,
+        interval: second,
+        timeout: second,
+        rise: 2,
+        fall: 2,
+        passive: None,
+    };
     let off = Setting { on: false, template };
     root.table("defaults", |section| setting(section, &off)).unwrap_or(off)
 }
@@ -67,6 +77,7 @@ fn template(section: &Section<'_>, outer: &Template) -> Template {
         timeout: duration(section, "timeout", TIMEOUT).unwrap_or(outer.timeout),
         rise: limit("rise").unwrap_or(outer.rise),
         fall: limit("fall").unwrap_or(outer.fall),
+        passive: passive::read(section, outer.passive),
     }
 }
 
@@ -90,7 +101,7 @@ fn kind(section: &Section<'_>, outer: &CheckKind) -> CheckKind {
     }
 }
 
-fn duration(section: &Section<'_>, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
+pub(super) fn duration(section: &Section<'_>, key: &'static str, range: RangeInclusive<Duration>) -> Option<Duration> {
     let item = section.get(key)?;
     let duration =
         item.parsed("a duration", "write \"500ms\", \"2s\" or \"1m\"", |text| humantime::parse_duration(text).ok())?;
@@ -103,12 +114,17 @@ fn duration(section: &Section<'_>, key: &'static str, range: RangeInclusive<Dura
 }
 
 impl Setting {
+    /// Whether clients' handshakes speak for and against a server.
+    pub(super) fn passive(&self) -> Option<PassiveCheck> {
+        self.template.passive.filter(|_| self.on)
+    }
+
     /// The check of one server, or none where servers are not checked.
     pub(super) fn check(&self, target: &Target) -> Result<Option<Check>, NeedsPort> {
         if !self.on {
             return Ok(None);
         }
-        let Template { kind, port, interval, timeout, rise, fall } = self.template.clone();
+        let Template { kind, port, interval, timeout, rise, fall, passive: _ } = self.template.clone();
         let port = match port {
             Some(port) => port,
             None => default_port(target).map_err(|why| NeedsPort { kind: kind.name(), why })?,

@@ -11,6 +11,7 @@ mod identity;
 mod item;
 mod marks;
 mod observe;
+mod passive;
 mod problem;
 mod request;
 mod section;
@@ -26,7 +27,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use crate::dataplane::{Mode, Sizes};
-use crate::health::{Check, Target};
+use crate::health::{Check, PassiveCheck, Target};
 use crate::logging::LogFormat;
 use crate::model::marks::MarkRule;
 use crate::model::{Service, Sysctls, Timeouts};
@@ -59,6 +60,8 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Health checks of the real servers that have one.
     pub health: BTreeMap<Target, Check>,
+    /// Real servers that clients' handshakes speak for and against.
+    pub passive: BTreeMap<Target, PassiveCheck>,
     /// Where metrics are served by plain HTTP, if anywhere.
     pub metrics: Option<SocketAddr>,
     /// What log lines look like; the command line may say otherwise.
@@ -78,6 +81,7 @@ impl Default for Config {
             mark_rules: Vec::new(),
             services: Vec::new(),
             health: BTreeMap::new(),
+            passive: BTreeMap::new(),
             metrics: None,
             log: LogFormat::default(),
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use crate::health::{Check, Target};
+use crate::health::{Check, PassiveCheck, Target};
 use crate::model::{Family, ForwardingMethod, RealServer, ServiceId};
 
 use super::health::{self, Setting};
@@ -20,15 +20,16 @@ pub(super) struct Servers {
     weight_limit: u32,
     count: u32,
     checks: BTreeMap<Target, Check>,
+    passive: BTreeMap<Target, PassiveCheck>,
 }
 
 impl Servers {
     pub(super) fn new(size: u32, weight_limit: u32) -> Self {
-        Self { size, weight_limit, count: 0, checks: BTreeMap::new() }
+        Self { size, weight_limit, count: 0, checks: BTreeMap::new(), passive: BTreeMap::new() }
     }
 
-    pub(super) fn into_checks(self) -> BTreeMap<Target, Check> {
-        self.checks
+    pub(super) fn into_checks(self) -> (BTreeMap<Target, Check>, BTreeMap<Target, PassiveCheck>) {
+        (self.checks, self.passive)
     }
 
     /// The servers of a service, newest first.
@@ -49,6 +50,7 @@ impl Servers {
                     section.refuse("the same real server a second time", &format!("it is in line {first} already"));
                 }
                 let target = Target { id, address: server.address, port: server.port };
+                self.passive.extend(health.passive().map(|check| (target, check)));
                 match health.check(&target) {
                     Ok(check) => self.checks.extend(check.map(|check| (target, check))),
                     Err(needs_port) if own => needs_port.refuse(section),

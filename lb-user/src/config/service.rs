@@ -25,7 +25,7 @@ pub(super) fn read(root: &Section<'_>, defaults: &Setting, config: &mut Config) 
         });
         config.services.extend(service.flatten());
     }
-    config.health = servers.into_checks();
+    (config.health, config.passive) = servers.into_checks();
 }
 
 fn refuse_beyond(section: &Section<'_>, index: usize, size: u32) {

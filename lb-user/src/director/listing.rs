@@ -13,6 +13,7 @@ use crate::api::{
     Status, SysctlEntry, TableFill,
 };
 use crate::director::Director;
+use crate::health::Target;
 use crate::model::sysctls::{self, Sysctl};
 use crate::model::{RealServer, Service, ServiceId, Sysctls};
 use crate::tables::RealId;
@@ -59,6 +60,11 @@ impl Director {
             check: None,
             neighbour: self.paths.get(&server.address).map_or_else(unknown, NeighbourState::from),
         }
+    }
+
+    /// How far TCP connections with a server got; `None` if there is no such server.
+    pub fn handshakes(&self, target: &Target) -> Option<lb_common::handshake::Handshakes> {
+        self.tables.handshakes(&target.id, &(target.address, target.port))
     }
 
     /// The connection table and the templates.

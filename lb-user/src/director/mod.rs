@@ -5,6 +5,7 @@ mod estimator;
 mod health;
 mod interfaces;
 mod listing;
+mod log;
 mod marks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -26,6 +27,7 @@ use crate::tables::maps::FlowTable;
 use crate::tables::{Path, RealId, Tables};
 use estimator::Estimators;
 use interfaces::Interfaces;
+use log::{Author, Before};
 use marks::Marks;
 
 /// A running director.
@@ -47,6 +49,8 @@ pub struct Director {
     live: [u64; 2],
     sizes: [u64; 2],
     warnings: Vec<String>,
+    /// Whose changes are being made.
+    author: Author,
 }
 
 impl Director {
@@ -72,10 +76,16 @@ impl Director {
             live: [0; 2],
             sizes: [config.sizes.connections.into(), config.sizes.templates.into()],
             warnings: Vec::new(),
+            author: Author::ConfigFile,
         };
         let wanted = Model::new(config.services.iter().cloned(), config.timeouts).with_sysctls(config.ipvs);
         for change in plan(&director.model, &wanted) {
             director.change(&change).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+        }
+        director.author = Author::Command;
+        if !config.services.is_empty() {
+            let real_servers: usize = config.services.iter().map(|service| service.servers.len()).sum();
+            tracing::info!(services = config.services.len(), real_servers, "services of the config file");
         }
         director.compile_marks();
         Ok(director)
@@ -87,12 +97,14 @@ impl Director {
     /// The directory or its file cannot be used.
     pub fn remember(&mut self, directory: &std::path::Path) -> Result<()> {
         let (journal, replay) = Journal::open(directory, &self.model).context("cannot read what was set by hand")?;
-        self.warnings.extend(replay.warnings);
+        replay.warnings.into_iter().for_each(|warning| self.warn(warning));
+        self.author = Author::Journal;
         for change in &replay.changes {
             if let Err(refusal) = self.change(change) {
                 self.warn(format!("a change made by hand could not be made again: {refusal}"));
             }
         }
+        self.author = Author::Command;
         self.journal = Some(journal);
         Ok(())
     }
@@ -100,6 +112,7 @@ impl Director {
     /// Tells the operator, once.
     fn warn(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
+            tracing::warn!("{warning}");
             self.warnings.push(warning);
         }
     }
@@ -149,6 +162,7 @@ impl Director {
     /// Makes a checked change: first the tables, which may find no room, then the model.
     fn change(&mut self, request: &Request) -> Result<(), Refusal> {
         self.model.check(request)?;
+        let before = Before::of(&self.model, request);
         match request {
             Request::AddService { service } => self.tables.add_service(service)?,
             Request::EditService { service } => self.tables.edit_service(service)?,
@@ -185,6 +199,7 @@ impl Director {
         if matches!(request, Request::SetSysctls { .. }) {
             self.tables.set_sysctls(self.model.sysctls());
         }
+        log::changed(self.author, request, &before, &self.model);
         Ok(())
     }
 
@@ -209,9 +224,10 @@ impl Director {
         let after = self.model.part(request);
         let Some(journal) = self.journal.as_mut().filter(|_| after != *before) else { return Ok(()) };
         let Err(error) = journal.append(request) else { return Ok(()) };
-        for undo in plan(&after, before) {
-            self.change(&undo)?;
-        }
+        self.author = Author::TakenBack;
+        let undone = plan(&after, before).iter().try_for_each(|undo| self.change(undo));
+        self.author = Author::Command;
+        undone?;
         Err(Refusal::Other(format!("cannot keep the change, so it is not made: {error}")))
     }
 

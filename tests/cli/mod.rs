@@ -1,6 +1,7 @@
 //! The command line and the daemon behind it, as an operator meets them.
 
 mod commands;
+mod generated;
 mod program;
 mod socket;
 mod start;

@@ -8,6 +8,7 @@ use crate::model::{Family, Netmask, Persistence, Protocol, RealServer, Scheduler
 
 use super::*;
 
+mod passive;
 mod refused;
 
 const REFERENCE: &str = include_str!("../../../../docs/config.md");

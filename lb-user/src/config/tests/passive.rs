@@ -29,8 +29,8 @@ fn of(config: &Config, host: u8) -> Option<PassiveCheck> {
 fn each_table_says_what_differs() {
     let config =
         valid(&format!("[defaults.health]\npassive = {{ min_share = 0.8, window = '30s', hold = '5m' }}{SERVERS}"));
-    let minutes = |minutes| Duration::from_secs(minutes * 60);
-    let all = PassiveCheck { min_share: 0.8, min_connections: 20, window: Duration::from_secs(30), hold: minutes(5) };
+    let [half, five] = [30, 300].map(Duration::from_secs);
+    let all = PassiveCheck { min_share: 0.8, min_connections: 20, window: half, hold: five };
     assert_eq!(of(&config, 10), Some(all));
     assert_eq!(of(&config, 11), Some(PassiveCheck { min_connections: 5, ..all }));
     assert_eq!((of(&config, 12), of(&config, 13)), (None, None));

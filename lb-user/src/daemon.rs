@@ -18,7 +18,7 @@ use crate::director::Director;
 use crate::drops::{self, Drops};
 use crate::health::{Checker, HealthEvent, Passive, PassiveCheck, Report, Target};
 use crate::metrics;
-use crate::neighbours::{self, Event, Handle};
+use crate::neighbours::{self, Event, Handle, NeighbourEvent};
 use crate::netfilter::{self, Snapshot};
 
 /// How long the start waits for neighbours and mark rules, so that the first packets find them.
@@ -197,7 +197,7 @@ impl Daemon {
     fn happened(&mut self, happening: Happening) {
         match happening {
             Happening::Network(Event::Neighbour(event)) => {
-                tracing::info!(server = %event.address, path = %event.path, "neighbour");
+                log_path(&event);
                 self.director.set_path(event.address, event.path);
             }
             Happening::Network(Event::Link(event)) => self.director.set_link(event),
@@ -229,11 +229,12 @@ impl Daemon {
         let Some(report) = self.report(target) else { return };
         let Report { healthy, detail, .. } = report;
         let server = SocketAddr::new(target.address, target.port);
+        let after_seconds = after.map(|after| after.as_secs_f64());
         let told = if healthy { self.down.remove(target) } else { self.down.insert(*target) };
         if told && healthy {
-            tracing::info!(service = %target.id, %server, detail, ?after, "real server is well again");
+            tracing::info!(service = %target.id, %server, detail, after_seconds, "real server is well again");
         } else if told {
-            tracing::warn!(service = %target.id, %server, reason = detail, ?after, "real server is down");
+            tracing::warn!(service = %target.id, %server, reason = detail, after_seconds, "real server is down");
         }
         self.director.set_health(target, healthy, detail);
     }
@@ -298,6 +299,21 @@ impl Daemon {
         let checked: BTreeSet<_> = checks.iter().map(|(target, _)| *target).collect();
         self.down.retain(|target| checked.contains(target));
         self.checker.set(checks);
+    }
+}
+
+/// A line for the way to a real server; that it is being looked for is of little interest.
+fn log_path(NeighbourEvent { address, path }: &NeighbourEvent) {
+    match path {
+        neighbours::Path::Reachable { .. } | neighbours::Path::Local => {
+            tracing::info!(%address, %path, "real server is reached");
+        }
+        neighbours::Path::Unresolved { reason } if reason == "resolving" => {
+            tracing::debug!(%address, "real server is looked for");
+        }
+        neighbours::Path::Unresolved { reason } => {
+            tracing::warn!(%address, reason, "real server is not reached");
+        }
     }
 }
 

@@ -38,6 +38,7 @@ address = "2001:db8:100::10"
 
 [[service]]
 mark = 8
+health = false
 
 [[service.real_server]]
 address = "172.16.100.20"

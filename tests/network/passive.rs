@@ -13,7 +13,7 @@ const CONFIG: &str = r#"
 [defaults.health]
 interval = "200ms"
 timeout = "300ms"
-passive = { min_connections = 5, hold = "5s" }
+passive = { min_connections = 5, hold = "20s" }
 
 [[service]]
 tcp = "172.16.100.1:80"
@@ -39,7 +39,7 @@ address = "2001:db8:100::11"
 "#;
 
 /// The hold, and the time to notice.
-const LIMIT: Duration = Duration::from_secs(15);
+const LIMIT: Duration = Duration::from_secs(40);
 
 /// Forty clients at once.
 fn crowd(director: &Director) -> Result<()> {

@@ -129,10 +129,9 @@ fn check(file: &Path, json: bool) -> Result<ExitCode> {
 }
 
 fn ask_for_status(socket: &Path) -> Result<Box<Status>> {
-    match Client::new(socket).ask_in_words(&Request::Status).map_err(anyhow::Error::msg)? {
-        Response::Status { status } => Ok(status),
-        other => bail!("the daemon gave another answer: {other:?}"),
-    }
+    let response = Client::new(socket).ask_in_words(&Request::Status).map_err(anyhow::Error::msg)?;
+    let Response::Status { status } = response else { bail!("the daemon gave another answer: {response:?}") };
+    Ok(status)
 }
 
 fn show_status(json: bool, socket: &Path) -> Result<()> {

@@ -103,9 +103,10 @@ fn text_has_no_colours_where_nobody_sees_them() -> Result<()> {
     let log = director.log();
     assert!(log.contains("INFO balancing interfaces=\"eth0\"") && !log.contains('\u{1b}'), "{log}");
     assert!(!director.does(&["lvx status"])?.contains('\u{1b}'));
+    director.until("the server is down", LIMIT, |_| Ok(director.does(&["lvx status"])?.contains("DOWN")))?;
     // `script` gives it a terminal.
     let seen = director.does(&["script -qec 'lvx status' /dev/null"])?;
-    assert!(seen.contains("\u{1b}[31mDOWN\u{1b}[0m") || !seen.contains("DOWN"), "{seen}");
+    assert!(seen.contains("\u{1b}[31mDOWN\u{1b}[0m"), "{seen}");
     let plain = director.does(&["NO_COLOR=1 script -qec 'lvx status' /dev/null"])?;
     assert!(plain.contains("TCP 172.16.100.1:80") && !plain.contains('\u{1b}'), "{plain}");
     Ok(())

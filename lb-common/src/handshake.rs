@@ -42,6 +42,7 @@ impl Handshakes {
 const _: () = assert!(size_of::<Handshakes>() == 32);
 
 /// What a packet does to a handshake.
+#[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// [`Handshakes::begun`]
@@ -53,6 +54,17 @@ pub enum Step {
 }
 
 impl Step {
+    /// The step with this number.
+    #[inline(always)]
+    pub const fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::Begun),
+            1 => Some(Self::Confirmed),
+            2 => Some(Self::Retransmitted),
+            _ => None,
+        }
+    }
+
     /// What a packet with these flags does that takes a connection from one state to another; a new connection comes from
     /// [`crate::tcp::State::None`].
     #[inline(always)]

@@ -265,6 +265,20 @@ fn advance(packet: &Packet, slot: &Slot, word: Word, server: &RealServer, settin
     count_handshake(packet, slot.flow().real, word.state(), state);
 }
 
+/// Counts the handshake that a packet begins, if it opened the connection that it has from now on. Who calls has stack to
+/// spare; [`open`] is where Linux 6.1 has none left.
+#[inline(always)]
+pub fn count_opened(packet: &Packet, real: u32) {
+    if !packet.is_about_flow() {
+        count_handshake(
+            packet,
+            real,
+            State::None as u8,
+            tcp::next(State::None as u8, Event::of(packet.tcp_flags), false),
+        );
+    }
+}
+
 /// How far the connection got with this packet, which a lost answer of its server would show.
 #[inline(always)]
 fn count_handshake(packet: &Packet, real: u32, old: u8, new: u8) {
@@ -302,9 +316,6 @@ pub fn open(slot: &Slot, packet: &Packet, real: u32, server: &RealServer, link: 
     // SAFETY: the slot is claimed, so nobody else writes it, and nobody reads it while its word is 0.
     unsafe { (*slot.flow).link = link };
     slot.publish(&Flow { word, key: packet.key, real, generation: server.generation, link, timeout: 0 });
-    if !packet.is_about_flow() {
-        count_handshake(packet, real, State::None as u8, state);
-    }
     if state == State::Established as u8 && link != 0 {
         templates::assure(link - 1);
     }

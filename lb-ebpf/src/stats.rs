@@ -67,11 +67,17 @@ pub fn traffic(service: u32, real: u32, bytes: u32) {
 /// Counts how far a connection with a real server got.
 #[inline(always)]
 pub fn handshake(real: u32, step: Step) {
+    lvx_count_handshake(real, step as u32);
+}
+
+/// A global function, so that its stack is not its callers', who have none to spare on Linux 6.1.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_count_handshake(real: u32, step: u32) -> u32 {
     // SAFETY: the helper has no preconditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    let Some(handshakes) = HANDSHAKES.get_ptr_mut(cpu.wrapping_mul(REALS_MAX.load()).wrapping_add(real)) else {
-        return;
-    };
+    let index = cpu.wrapping_mul(REALS_MAX.load()).wrapping_add(real);
+    let (Some(handshakes), Some(step)) = (HANDSHAKES.get_ptr_mut(index), Step::from_number(step)) else { return 0 };
     // SAFETY: this part of the array is this CPU's own, and XDP on a CPU is not interrupted by XDP.
     let handshakes = unsafe { &mut *handshakes };
     let counter = match step {
@@ -80,6 +86,7 @@ pub fn handshake(real: u32, step: Step) {
         Step::Retransmitted => &mut handshakes.retransmitted,
     };
     *counter = counter.wrapping_add(1);
+    1
 }
 
 /// What this CPU counts for a service and for a real server.

@@ -153,6 +153,7 @@ impl DataPlane {
             (maps::REALS, sizes.real_slots()),
             (maps::REAL_COUNTS, sizes.real_slots()),
             (maps::REAL_STATS, sizes.real_slots() * cpus),
+            (maps::HANDSHAKES, sizes.real_slots() * cpus),
             (maps::CONN_TAGS, conn_buckets),
             (maps::CONNS, conn_buckets * WAYS),
             (maps::TEMPLATE_TAGS, template_buckets),

@@ -2,6 +2,7 @@
 
 mod commands;
 mod files;
+mod generated;
 mod program;
 mod socket;
 mod start;

@@ -119,6 +119,8 @@ pub enum Task {
     Connections,
     /// To tell of events.
     Watch,
+    /// To send what LVX counts.
+    Metrics,
     /// To send the OpenAPI document.
     OpenApi,
 }
@@ -131,6 +133,7 @@ pub fn decode(route: Route, parameters: &[String], body: &[u8]) -> Result<Task, 
     let request = match route {
         Route::Connections => return Ok(Task::Connections),
         Route::Watch => return Ok(Task::Watch),
+        Route::Metrics => return Ok(Task::Metrics),
         Route::OpenApi => return Ok(Task::OpenApi),
         Route::Status => Request::Status,
         Route::Services => Request::List { id: None },

@@ -343,8 +343,14 @@ pub struct ServerEntry {
     pub counters: Counters,
     /// Its rates.
     pub rates: Rates,
+    /// How far its TCP connections got.
+    #[serde(default)]
+    pub handshakes: Handshakes,
     /// What the health check says.
     pub health: Health,
+    /// How long its probes take; none without a check, or before its first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckTimes>,
     /// What it does for its service.
     pub role: Role,
     /// Its weight in the packet path's tables; none where it is not in them.
@@ -384,6 +390,41 @@ pub enum Role {
     Drained,
     /// The sorry server, which serves while the quorum is lost. It is not among the configured servers.
     Sorry,
+}
+
+/// How far TCP connections got, since the last `-Z`: under direct routing the only sign of a server whose answers do not
+/// reach its clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Handshakes {
+    /// Connections that a SYN opened.
+    pub begun: u64,
+    /// Of them, those that got past the SYN: their client's ACK was seen.
+    pub confirmed: u64,
+    /// SYNs of connections whose SYN was seen before.
+    pub retransmitted: u64,
+}
+
+/// How long the probes of a health check take, since the check began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CheckTimes {
+    /// Probes that were answered, or whose time ran out.
+    pub probes: u64,
+    /// Of them, those that spoke against the server.
+    pub failed: u64,
+    /// What the last one took.
+    pub last_seconds: f64,
+    /// What all of them took together.
+    pub total_seconds: f64,
+}
+
+impl CheckTimes {
+    /// One probe more.
+    pub fn add(&mut self, took: std::time::Duration, failed: bool) {
+        self.probes += 1;
+        self.failed += u64::from(failed);
+        self.last_seconds = took.as_secs_f64();
+        self.total_seconds += self.last_seconds;
+    }
 }
 
 /// What a health check says of a real server.

@@ -19,6 +19,7 @@ use super::reply::{
 };
 use super::route::Route;
 use super::{Report, ServiceEntry, Status};
+use crate::metrics;
 use crate::model::{Netmask, RealServer, Service, Timeouts, Which};
 
 /// The types that go over HTTP; those that are in them come with them.
@@ -194,6 +195,7 @@ fn body_schema(route: Route) -> Option<&'static str> {
         | Route::Reload
         | Route::Generations
         | Route::Watch
+        | Route::Metrics
         | Route::OpenApi => None,
     }
 }
@@ -228,6 +230,7 @@ fn answer_schema(route: Route) -> Option<&'static str> {
         | Route::Zero
         | Route::SetTimeouts
         | Route::SetSysctls
+        | Route::Metrics
         | Route::OpenApi => None,
     }
 }
@@ -238,6 +241,10 @@ fn success(route: Route) -> Response {
             response("Events without end; `data` of each is one of these", "text/event-stream", schema)
         }
         Some(schema) => response("What was asked for", "application/json", schema),
+        None if route == Route::Metrics => {
+            let text = ContentBuilder::new().schema(Some(ObjectBuilder::new().schema_type(Type::String))).build();
+            ResponseBuilder::new().description("Prometheus' text format").content(metrics::CONTENT_TYPE, text).build()
+        }
         None if route == Route::OpenApi => {
             let any = ContentBuilder::new().schema(Some(ObjectBuilder::new())).build();
             ResponseBuilder::new().description("This document").content("application/json", any).build()

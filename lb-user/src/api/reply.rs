@@ -167,6 +167,7 @@ pub fn decode(route: Route, status: StatusCode, body: &[u8]) -> serde_json::Resu
         | Route::SetTimeouts
         | Route::SetSysctls
         | Route::Watch
+        | Route::Metrics
         | Route::OpenApi => Response::Done,
     })
 }
@@ -203,6 +204,7 @@ impl Route {
             | Self::Generations
             | Self::Rollback
             | Self::Watch
+            | Self::Metrics
             | Self::OpenApi => StatusCode::OK,
         }
     }

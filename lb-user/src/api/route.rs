@@ -100,6 +100,8 @@ routes! {
     Rollback: POST "/v1/rollback",
     /// What changes, as it changes, as server-sent events
     Watch: GET "/v1/watch",
+    /// What LVX counts, for Prometheus; `?detail=services` leaves out the real servers
+    Metrics: GET "/metrics",
     /// This API as an OpenAPI document
     OpenApi: GET "/v1/openapi.json",
 }

@@ -77,12 +77,13 @@ impl Common {
 
     fn ask(&self, request: &Request) -> Result<String> {
         let response = Client::new(&self.socket).ask_in_words(request).map_err(anyhow::Error::msg)?;
-        match response {
-            Response::Refused { refusal } => bail!("{refusal}"),
-            Response::Exported { text } if !self.json => Ok(text),
-            response if self.json => Ok(format!("{}\n", report::json(&response)?)),
-            response => report::text(&response),
+        if let Response::Refused { refusal } = response {
+            bail!("{refusal}");
         }
+        if self.json {
+            return Ok(format!("{}\n", report::json(&response)?));
+        }
+        if let Response::Exported { text } = response { Ok(text) } else { report::text(&response) }
     }
 }
 

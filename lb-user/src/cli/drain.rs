@@ -73,25 +73,29 @@ impl Drain {
         let (which, seconds) = (self.servers.which(), self.time.as_secs());
         let mut client = Client::new(&self.servers.socket);
         must(&mut client, &Request::Drain { which, seconds, now: self.now })?;
-        let mut shown = String::new();
-        while self.wait {
-            let drains = ask(&mut client)?;
-            let is_this = |drain: &&DrainEntry| {
-                (drain.address, drain.port, drain.service) == (which.address, which.port, which.service)
-            };
-            let Some(drain) = drains.iter().find(is_this) else { bail!("{which} was undrained meanwhile") };
-            let (connections, templates) = left(drain);
-            let line = format!("{which}: {connections} connections, {templates} templates left\n");
-            if line != shown {
-                print(&line)?;
-                shown = line;
-            }
-            if connections + templates == 0 || drain.over {
-                break;
-            }
-            std::thread::sleep(LOOK);
+        if self.wait { wait(&mut client, &which) } else { Ok(()) }
+    }
+}
+
+/// Shows what is left until nothing is, or the time is over.
+fn wait(client: &mut Client, which: &Which) -> Result<()> {
+    let mut shown = String::new();
+    loop {
+        let drains = ask(client)?;
+        let is_this = |drain: &&DrainEntry| {
+            (drain.address, drain.port, drain.service) == (which.address, which.port, which.service)
+        };
+        let Some(drain) = drains.iter().find(is_this) else { bail!("{which} was undrained meanwhile") };
+        let (connections, templates) = left(drain);
+        let line = format!("{which}: {connections} connections, {templates} templates left\n");
+        if line != shown {
+            print(&line)?;
+            shown = line;
         }
-        Ok(())
+        if connections + templates == 0 || drain.over {
+            return Ok(());
+        }
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -132,10 +136,10 @@ fn left(drain: &DrainEntry) -> (u64, u64) {
 }
 
 fn must(client: &mut Client, request: &Request) -> Result<()> {
-    match client.ask_in_words(request).map_err(anyhow::Error::msg)? {
-        Response::Refused { refusal } => bail!("{refusal}"),
-        _done => Ok(()),
+    if let Response::Refused { refusal } = client.ask_in_words(request).map_err(anyhow::Error::msg)? {
+        bail!("{refusal}");
     }
+    Ok(())
 }
 
 fn ask(client: &mut Client) -> Result<Vec<DrainEntry>> {

@@ -1,11 +1,13 @@
 //! What differs between two files, besides what is in the model: in words.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use super::{Config, write};
 use crate::api::settings::Settings;
 use crate::dataplane::Sizes;
-use crate::health::{Check, Target};
+use crate::health::{Check, PassiveCheck, Target};
+use crate::logging::LogFormat;
 use crate::model::policy::Policy;
 use crate::model::{Change, Subject};
 
@@ -24,7 +26,10 @@ pub fn differences(old: &Config, new: &Config) -> Vec<Change> {
         mark_rules,
         services: _,
         api: _,
+        metrics: _,
+        log: _,
         health,
+        passive,
         policies,
         notify,
         vips,
@@ -49,8 +54,10 @@ pub fn differences(old: &Config, new: &Config) -> Vec<Change> {
     }));
     let gone = old.health.keys().filter(|target| !health.contains_key(target));
     changes.extend(health.keys().chain(gone).filter_map(|target| {
-        let (before, after) = (old.health.get(target), health.get(target));
-        Change::of(Subject::Health, name(target), before, after, |check: &Check| write::health_words(check))
+        let before = old.health.get(target).map(|check| (check, old.passive.get(target)));
+        let after = health.get(target).map(|check| (check, passive.get(target)));
+        let words = |(check, passive): &(&Check, Option<&PassiveCheck>)| write::health_words(check, *passive);
+        Change::of(Subject::Health, name(target), before.as_ref(), after.as_ref(), words)
     }));
     changes
 }
@@ -67,7 +74,12 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<Change> {
     let size = |(name, old, new)| Change::of(Subject::Setting, name, Some(&old), Some(&new), u32::to_string);
     let mode = |mode: &crate::dataplane::Mode| mode.name().to_owned();
     let mode = Change::of(Subject::Setting, "xdp_mode", Some(&old.xdp_mode), Some(&new.xdp_mode), mode);
-    sizes.into_iter().filter_map(size).chain(mode).chain(api(&old.api, &new.api)).collect()
+    let address = |address: &SocketAddr| address.to_string();
+    let metrics = Change::of(Subject::Setting, "metrics.listen", old.metrics.as_ref(), new.metrics.as_ref(), address);
+    let format = |format: &LogFormat| format.name().to_owned();
+    let log = Change::of(Subject::Setting, "log.format", Some(&old.log), Some(&new.log), format);
+    let others = mode.into_iter().chain(metrics).chain(log).chain(api(&old.api, &new.api));
+    sizes.into_iter().filter_map(size).chain(others).collect()
 }
 
 /// `[api]`, key by key.

@@ -4,10 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::health::{Check, CheckKind, HttpCheck, Target, Via};
+use crate::health::{Check, CheckKind, HttpCheck, PassiveCheck, Target, Via};
 use crate::model::{Protocol, ServiceId};
 
 use super::item::Item;
+use super::passive;
 use super::request::RequestKeys;
 use super::section::Section;
 
@@ -33,6 +34,7 @@ struct Template {
     timeout: Duration,
     rise: u32,
     fall: u32,
+    passive: Option<PassiveCheck>,
 }
 
 /// A check that has nobody to ask.
@@ -65,6 +67,7 @@ fn template(section: &Section<'_>, outer: &Template) -> Template {
         timeout: section.duration("timeout", TIMEOUT).unwrap_or(outer.timeout),
         rise: limit("rise").unwrap_or(outer.rise),
         fall: limit("fall").unwrap_or(outer.fall),
+        passive: passive::read(section, outer.passive),
     }
 }
 
@@ -100,8 +103,14 @@ impl Setting {
             timeout: second,
             rise: 2,
             fall: 2,
+            passive: None,
         };
         Self { on: false, template }
+    }
+
+    /// Whether clients' handshakes speak for and against a server.
+    pub(super) fn passive(&self) -> Option<PassiveCheck> {
+        self.template.passive.filter(|_| self.on)
     }
 
     /// The check of one server, or none where servers are not checked.
@@ -109,7 +118,7 @@ impl Setting {
         if !self.on {
             return Ok(None);
         }
-        let Template { kind, port, via, interval, timeout, rise, fall } = self.template.clone();
+        let Template { kind, port, via, interval, timeout, rise, fall, passive: _ } = self.template.clone();
         let port = match port {
             Some(port) => port,
             None => default_port(target).map_err(|why| Unaskable::without_port(kind.name(), why))?,

@@ -13,7 +13,9 @@ mod identity;
 mod inheritance;
 mod item;
 mod marks;
+mod observe;
 mod overrides;
+mod passive;
 mod policy;
 mod problem;
 mod request;
@@ -27,13 +29,15 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use crate::api::settings::Settings;
 use crate::dataplane::{Mode, Sizes};
-use crate::health::{Check, Target};
+use crate::health::{Check, PassiveCheck, Target};
+use crate::logging::LogFormat;
 use crate::model::marks::MarkRule;
 use crate::model::policy::{Notify, Policy};
 use crate::model::{Model, Service, ServiceId, Sysctls, Timeouts};
@@ -79,6 +83,12 @@ pub struct Config {
     pub api: Settings,
     /// Health checks of the real servers that have one.
     pub health: BTreeMap<Target, Check>,
+    /// Real servers that clients' handshakes speak for and against.
+    pub passive: BTreeMap<Target, PassiveCheck>,
+    /// Where metrics are served by plain HTTP, if anywhere.
+    pub metrics: Option<SocketAddr>,
+    /// What log lines look like; the command line may say otherwise.
+    pub log: LogFormat,
     /// What becomes of servers that fail, for services that say anything of it.
     pub policies: BTreeMap<ServiceId, Policy>,
     /// Who is told of transitions.
@@ -103,6 +113,9 @@ impl Default for Config {
             services: Vec::new(),
             api: Settings::default(),
             health: BTreeMap::new(),
+            passive: BTreeMap::new(),
+            metrics: None,
+            log: LogFormat::default(),
             policies: BTreeMap::new(),
             notify: Notify::default(),
             warnings: Vec::new(),
@@ -158,6 +171,7 @@ fn read(root: &Section<'_>, config: &mut Config) {
     general::read(root, config);
     api::read(root, &mut config.api);
     marks::read(root, config);
+    observe::read(root, config);
     if let Some(item) = root.get("notify") {
         config.notify = policy::notify(&item, &Notify::default());
     }

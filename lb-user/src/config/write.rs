@@ -10,6 +10,7 @@ mod service;
 mod vips;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::Serialize;
 use serde::ser::Error as _;
@@ -25,7 +26,7 @@ pub(super) use api::words as api_words;
 pub(super) use health::words as health_words;
 use policy::NotifyTable;
 pub(super) use policy::{notify_words, words as policy_words};
-use service::ServiceTable;
+use service::{Checks, ServiceTable};
 use vips::VipTable;
 pub(super) use vips::words as vip_words;
 
@@ -49,6 +50,10 @@ struct File<'c> {
     #[serde(skip_serializing_if = "Option::is_none")]
     api: Option<ApiTable>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<MetricsTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<LogTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     notify: Option<NotifyTable>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     vip: Vec<VipTable>,
@@ -59,6 +64,16 @@ struct File<'c> {
 #[derive(Serialize)]
 struct GenerationsTable {
     keep: u32,
+}
+
+#[derive(Serialize)]
+struct MetricsTable {
+    listen: SocketAddr,
+}
+
+#[derive(Serialize)]
+struct LogTable {
+    format: &'static str,
 }
 
 #[derive(Serialize)]
@@ -86,7 +101,10 @@ pub fn write(config: &Config) -> Result<String, toml::ser::Error> {
         mark_rules,
         services,
         api,
+        metrics,
+        log,
         health,
+        passive,
         policies,
         notify,
         vips,
@@ -106,13 +124,15 @@ pub fn write(config: &Config) -> Result<String, toml::ser::Error> {
         generations: (keep != default.generations_kept).then_some(GenerationsTable { keep }),
         marks: marks(*follow_netfilter, mark_rules)?,
         api: (*api != default.api).then(|| ApiTable::of(api)),
+        metrics: metrics.map(|listen| MetricsTable { listen }),
+        log: (*log != default.log).then(|| LogTable { format: log.name() }),
         notify: (*notify != default.notify).then(|| NotifyTable::of(notify, &default.notify)),
         vip: vips.iter().map(VipTable::of).collect(),
         service: services
             .iter()
             .map(|service| {
                 let policy = policies.get(&service.id).unwrap_or(&default_policy);
-                ServiceTable::of(service, health, policy, notify)
+                ServiceTable::of(service, &Checks { active: health, passive }, policy, notify)
             })
             .collect(),
     })

@@ -11,13 +11,14 @@ use lb_common::service::Traffic;
 use lb_common::tcp::State;
 
 use crate::api::{
-    ConnectionEntry, Counters, NeighbourState, Quorum, ReasonCount, Refusal, Response, Role, ServerEntry, ServiceEntry,
-    Status, SysctlEntry, TableFill,
+    ConnectionEntry, Counters, Handshakes, NeighbourState, Quorum, ReasonCount, Refusal, Response, Role, ServerEntry,
+    ServiceEntry, Status, SysctlEntry, TableFill,
 };
 use crate::dataplane::Early;
 use crate::director::drain::unix_time;
 use crate::director::policies::real_id;
 use crate::director::{Director, effective};
+use crate::health::Target;
 use crate::model::sysctls::{self, Sysctl};
 use crate::model::{RealServer, Service, ServiceId, Sysctls};
 use crate::tables::RealId;
@@ -91,12 +92,19 @@ impl Director {
             persistent: number(counts.persistent),
             counters: counters(traffic),
             rates: self.estimators.server(&real_id),
+            handshakes: self.tables.handshakes(id, &(server.address, server.port)).map(handshakes).unwrap_or_default(),
             health: self.health(&real_id),
+            check: None,
             role,
             effective_weight: self.tables.weight(id, &(server.address, server.port)),
             asked: self.asked(&real_id),
             neighbour: self.paths.get(&server.address).map_or_else(unknown, NeighbourState::from),
         }
+    }
+
+    /// How far TCP connections with a server got; `None` if there is no such server.
+    pub fn handshakes(&self, target: &Target) -> Option<lb_common::handshake::Handshakes> {
+        self.tables.handshakes(&target.id, &(target.address, target.port))
     }
 
     /// The connection table and the templates.
@@ -205,6 +213,11 @@ fn unknown() -> NeighbourState {
 
 fn counters(traffic: Traffic) -> Counters {
     Counters { connections: traffic.connections, packets: traffic.packets, bytes: traffic.bytes }
+}
+
+fn handshakes(counted: lb_common::handshake::Handshakes) -> Handshakes {
+    let lb_common::handshake::Handshakes { begun, confirmed, retransmitted, reserved: _ } = counted;
+    Handshakes { begun, confirmed, retransmitted }
 }
 
 /// A row of `ipvsadm -Lc` (`ip_vs_conn_seq_show`).

@@ -10,6 +10,7 @@ mod forecast;
 mod health;
 mod interfaces;
 mod listing;
+mod log;
 mod marks;
 pub mod notify;
 mod policies;
@@ -36,6 +37,7 @@ use apply::Base;
 use estimator::Estimators;
 use followed::Followed;
 use interfaces::Interfaces;
+use log::{Author, Before};
 use marks::Marks;
 use notify::Notifier;
 use policies::Policies;
@@ -58,6 +60,8 @@ pub struct Director {
     sizes: [u64; 2],
     warnings: Vec<String>,
     events: Events,
+    /// Whose changes are being made.
+    author: Author,
 }
 
 impl Director {
@@ -84,11 +88,17 @@ impl Director {
             sizes: [config.sizes.connections.into(), config.sizes.templates.into()],
             warnings: Vec::new(),
             events: Events::default(),
+            author: Author::ConfigFile,
         };
         let sorry: Vec<_> = director.policies.sorry_servers().map(|server| server.address).collect();
         director.followed.replace(&[], &sorry);
         for change in plan(&director.model, director.base.model()) {
             director.change(&change).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
+        }
+        director.author = Author::Command;
+        if !config.services.is_empty() {
+            let real_servers: usize = config.services.iter().map(|service| service.servers.len()).sum();
+            tracing::info!(services = config.services.len(), real_servers, "services of the config file");
         }
         director.compile_marks();
         Ok(director)
@@ -97,6 +107,7 @@ impl Director {
     /// Tells the operator, once.
     pub fn warn(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
+            tracing::warn!("{warning}");
             self.warnings.push(warning);
         }
     }
@@ -159,6 +170,7 @@ impl Director {
     /// Makes a checked change: first the tables, which may find no room, then the model.
     fn change(&mut self, request: &Request) -> Result<(), Refusal> {
         self.model.check(request)?;
+        let before = Before::of(&self.model, request);
         match request {
             Request::AddService { service } => self.tables.add_service(service)?,
             Request::EditService { service } => self.tables.edit_service(service)?,
@@ -197,6 +209,7 @@ impl Director {
         self.follow(request);
         self.model.commit(request);
         self.carry_out(request);
+        log::changed(self.author, request, &before, &self.model);
         self.events.made(request);
         Ok(())
     }
@@ -247,9 +260,10 @@ impl Director {
         let after = self.model.part(request);
         let Some(journal) = self.journal.as_mut().filter(|_| after != *before) else { return Ok(()) };
         let Err(error) = journal.append(request) else { return Ok(()) };
-        for undo in plan(&after, before) {
-            self.change(&undo)?;
-        }
+        self.author = Author::TakenBack;
+        let undone = plan(&after, before).iter().try_for_each(|undo| self.change(undo));
+        self.author = Author::Command;
+        undone?;
         Err(Refusal::Other(format!("cannot keep the change, so it is not made: {error}")))
     }
 

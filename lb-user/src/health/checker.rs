@@ -13,7 +13,7 @@ use super::check::{Check, Target, Via};
 use super::probe::{self, Answer};
 use super::sockets::Sockets;
 use super::state::{Outcome, State};
-use crate::api::Health;
+use crate::api::{CheckTimes, Health};
 use crate::leg::Door;
 
 /// A real server's health has changed.
@@ -102,10 +102,16 @@ impl Checker {
         let state = State::new(check.rise, check.fall).resume(report.healthy);
         let report = Arc::new(Mutex::new(report));
         lock(&self.news).push(target);
-        let teller =
-            Teller { target, report: Arc::clone(&report), news: Arc::clone(&self.news), events: self.events.clone() };
+        let times = Arc::default();
+        let teller = Teller {
+            target,
+            report: Arc::clone(&report),
+            times: Arc::clone(&times),
+            news: Arc::clone(&self.news),
+            events: self.events.clone(),
+        };
         let task = tokio::spawn(watch(check.clone(), sockets, state, teller));
-        Watch { check, report, task }
+        Watch { check, report, times, task }
     }
 
     /// What the last probe of a target said, if it is checked.
@@ -118,6 +124,12 @@ impl Checker {
     pub fn take_news(&self) -> Vec<(Target, Report)> {
         let targets = std::mem::take(&mut *lock(&self.news));
         targets.into_iter().filter_map(|target| Some((target, self.report(&target)?))).collect()
+    }
+
+    /// How long a target's probes took, if there was one.
+    pub fn times(&self, target: &Target) -> Option<CheckTimes> {
+        let times = *lock(&self.watches.get(target)?.times);
+        (times.probes > 0).then_some(times)
     }
 }
 
@@ -132,6 +144,7 @@ impl Report {
 struct Watch {
     check: Check,
     report: Arc<Mutex<Report>>,
+    times: Arc<Mutex<CheckTimes>>,
     task: JoinHandle<()>,
 }
 
@@ -151,6 +164,7 @@ impl Drop for Watch {
 struct Teller {
     target: Target,
     report: Arc<Mutex<Report>>,
+    times: Arc<Mutex<CheckTimes>>,
     news: News,
     events: Sender<HealthEvent>,
 }
@@ -186,7 +200,14 @@ async fn watch(check: Check, sockets: Sockets, mut state: State, teller: Teller)
         if state.against() == 0 {
             first_against = Instant::now();
         }
-        let (transition, detail) = match probe::ask(&check, &sockets).await {
+        let asked = Instant::now();
+        let answer = probe::ask(&check, &sockets).await;
+        match answer {
+            Answer::Good(_) => lock(&teller.times).add(asked.elapsed(), false),
+            Answer::Bad(_) => lock(&teller.times).add(asked.elapsed(), true),
+            Answer::Unknown(_) => {}
+        }
+        let (transition, detail) = match answer {
             Answer::Good(detail) => (state.observe(Outcome::Good), detail),
             Answer::Bad(detail) => (state.observe(Outcome::Bad), with_hint(&check, &sockets, detail)),
             Answer::Unknown(detail) => (None, detail),

@@ -8,11 +8,13 @@
 mod check;
 mod checker;
 mod http;
+mod passive;
 mod probe;
 mod sockets;
 mod state;
 
 pub use check::{Check, CheckKind, HttpCheck, StatusSet, Target, Via};
 pub use checker::{Checker, HealthEvent, Report};
+pub use passive::{Passive, PassiveCheck};
 pub use sockets::Sockets;
 pub use state::{Outcome, State, Transition};

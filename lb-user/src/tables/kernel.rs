@@ -8,6 +8,7 @@ use anyhow::Result;
 use aya::Ebpf;
 use aya::maps::{HashMap, Map, MapData, MapError};
 use lb_common::flow::{Flow, Word};
+use lb_common::handshake::Handshakes;
 use lb_common::maps as names;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer, mac_word};
@@ -61,6 +62,7 @@ pub struct KernelMaps {
     reals: Shared<RealServer>,
     counts: Shared<Counts>,
     real_stats: Shared<Traffic>,
+    handshakes: Shared<Handshakes>,
     marks: Shared<MarkNode>,
     cells: Shared<Cell>,
     entries: HashMap<MapData, Entry, u32>,
@@ -95,6 +97,7 @@ impl KernelMaps {
             reals: shared(ebpf, names::REALS)?,
             counts: shared(ebpf, names::REAL_COUNTS)?,
             real_stats: shared(ebpf, names::REAL_STATS)?,
+            handshakes: shared(ebpf, names::HANDSHAKES)?,
             marks: shared(ebpf, names::MARKS)?,
             cells: shared(ebpf, names::CELLS)?,
             entries: HashMap::try_from(take(ebpf, names::ENTRY_KEYS)?)?,
@@ -299,6 +302,11 @@ impl Maps for KernelMaps {
 
     fn real_traffic(&self, index: u32) -> Traffic {
         Self::sum(&self.real_stats, self.cpus, self.sizes.real_slots(), index)
+    }
+
+    fn handshakes(&self, index: u32) -> Handshakes {
+        let of = |cpu| self.handshakes.read(cpu * self.sizes.real_slots() + index);
+        (0..self.cpus).map(of).fold(Handshakes::default(), |sum, handshakes| sum.and(&handshakes))
     }
 
     fn writes(&self) -> u64 {

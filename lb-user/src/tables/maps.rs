@@ -4,6 +4,7 @@ use std::io;
 use std::ops::Range;
 
 use lb_common::flow::Flow;
+use lb_common::handshake::Handshakes;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer};
 use lb_common::schedule::locality::{Cell, EntryKey};
@@ -72,6 +73,8 @@ pub trait Maps {
     fn service_traffic(&self, index: u32) -> Traffic;
     /// What passed for a real server, all CPUs together.
     fn real_traffic(&self, index: u32) -> Traffic;
+    /// Handshakes with a real server, all CPUs together.
+    fn handshakes(&self, index: u32) -> Handshakes;
     /// How often something was written so far.
     fn writes(&self) -> u64;
     /// Number of buckets of a table of flows.

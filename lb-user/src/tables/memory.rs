@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 
 use lb_common::flow::Flow;
+use lb_common::handshake::Handshakes;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer};
 use lb_common::schedule::locality::{Cell, EntryKey, words};
@@ -164,6 +165,10 @@ impl Maps for MemoryMaps {
 
     fn real_traffic(&self, _index: u32) -> Traffic {
         Traffic::default()
+    }
+
+    fn handshakes(&self, _index: u32) -> Handshakes {
+        Handshakes::default()
     }
 
     fn writes(&self) -> u64 {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
+use lb_common::handshake::Handshakes;
 use lb_common::real_server::{self, Counts, RealServer, flags, mac_word};
 use lb_common::schedule::blocks::Summary;
 use lb_common::schedule::hash::table;
@@ -130,7 +131,7 @@ pub(super) struct Reals {
     removed: HashMap<RealId, Removed>,
     by_address: HashMap<IpAddr, Vec<u32>>,
     /// What had passed to a slot when its counters were set to zero.
-    zero: HashMap<u32, Traffic>,
+    zero: HashMap<u32, (Traffic, Handshakes)>,
     paths: HashMap<IpAddr, Path>,
     late_threshold: bool,
 }
@@ -192,12 +193,17 @@ impl Reals {
 
     /// Lets a slot's counters start from here.
     pub(super) fn zero(&mut self, maps: &impl Maps, index: u32) {
-        self.zero.insert(index, maps.real_traffic(index));
+        self.zero.insert(index, (maps.real_traffic(index), maps.handshakes(index)));
     }
 
     /// What passed to a slot since its counters started.
     pub(super) fn traffic(&self, maps: &impl Maps, index: u32) -> Traffic {
-        maps.real_traffic(index).since(&self.zero.get(&index).copied().unwrap_or_default())
+        maps.real_traffic(index).since(&self.zero.get(&index).copied().unwrap_or_default().0)
+    }
+
+    /// Handshakes of a slot since its counters started.
+    pub(super) fn handshakes(&self, maps: &impl Maps, index: u32) -> Handshakes {
+        maps.handshakes(index).since(&self.zero.get(&index).copied().unwrap_or_default().1)
     }
 
     /// Weight and thresholds of a member.

@@ -1,10 +1,10 @@
 //! Debian's ldirectord, unpacked under the target directory: installed, it would bring the real `ipvsadm` along and
 //! start with the machine. The Perl modules that it loads are installed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::{Step, packages};
 use crate::{command, workspace};
@@ -45,32 +45,11 @@ pub(super) fn ensure() -> Result<Step> {
         packages::install(&missing)?;
     }
     if !ldirectord().is_file() {
-        unpack(&directory())?;
+        packages::unpack("ldirectord", &directory())?;
     }
     Ok(Step::Done("ldirectord".to_owned()))
 }
 
 fn loads(module: &str) -> bool {
     command::output(Command::new("perl").arg(format!("-M{module}")).args(["-e", "1"])).is_ok()
-}
-
-/// Downloads the package into this directory and unpacks it there.
-fn unpack(directory: &Path) -> Result<()> {
-    println!("setup: downloading ldirectord by apt");
-    std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
-    if download(directory).is_err() {
-        packages::update()?;
-        download(directory)?;
-    }
-    let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
-    let files: Vec<PathBuf> = std::fs::read_dir(directory)?.flatten().map(|entry| entry.path()).collect();
-    let package = files.into_iter().find(is_package).context("apt-get download left no package behind")?;
-    command::output(Command::new("dpkg").arg("-x").arg(&package).arg(directory))?;
-    std::fs::remove_file(package)?;
-    Ok(())
-}
-
-fn download(directory: &Path) -> Result<()> {
-    command::output(Command::new("apt-get").args(["--quiet", "download", "ldirectord"]).current_dir(directory))
-        .map(drop)
 }

@@ -5,10 +5,12 @@ mod compiler;
 mod ldirectord;
 mod linker;
 mod packages;
+mod promtool;
 
 use anyhow::Result;
 
 pub use ldirectord::ldirectord;
+pub use promtool::promtool;
 
 use crate::workspace;
 
@@ -28,6 +30,7 @@ enum Step {
 pub fn ensure(verbose: bool) -> Result<()> {
     report(verbose, packages::ensure()?);
     report(verbose, ldirectord::ensure()?);
+    report(verbose, promtool::ensure()?);
     let toolchain = compiler::ensure()?;
     report(verbose, Step::Ready(format!("compiler: {} ({})", toolchain.rustc.display(), toolchain.how)));
     report(verbose, linker::ensure(&toolchain)?);

@@ -17,6 +17,7 @@ use crate::api::call::{self, Task};
 use crate::api::problem::{self, Problem};
 use crate::api::route::{self, Found, Route};
 use crate::api::{Request, Response, openapi, reply};
+use crate::metrics::{self, Detail};
 
 /// What is sent: as it is made, if that takes long.
 pub(super) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
@@ -49,6 +50,7 @@ pub(super) async fn answer(
     if let Err(problem) = access.check(route, request.headers()) {
         return failure(&problem);
     }
+    let detail = Detail::of_query(request.uri().query());
     let task =
         match body(route, request, director.limits.body).await.and_then(|body| call::decode(route, &parameters, &body))
         {
@@ -65,11 +67,26 @@ pub(super) async fn answer(
         }
         Task::Connections => streamed("application/json", stream::connections(Arc::clone(director), busy)),
         Task::Watch => streamed("text/event-stream", stream::events(director.events.watch(), busy)),
+        Task::Metrics => match metrics(director, detail).await {
+            Ok(page) => page,
+            Err(problem) => failure(&problem),
+        },
         Task::OpenApi => match openapi::document().to_json() {
             Ok(document) => success(route, Some(document.into_bytes()), None),
             Err(error) => failure(&Problem::bad_request(error.to_string())),
         },
     }
+}
+
+async fn metrics(director: &Director, detail: Detail) -> Result<HttpResponse<Body>, Problem> {
+    let response = director.ask(Request::Status).await?;
+    let Response::Status { status } = response else {
+        let advice = "this is a fault of LVX; please report it";
+        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("{response:?}"), advice));
+    };
+    let mut response = whole(StatusCode::OK, metrics::render_in(detail, &status, &status.services).into_bytes());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+    Ok(response)
 }
 
 /// A path that has other methods; that, too, is only for those who may ask.

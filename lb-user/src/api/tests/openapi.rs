@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::call::{self, tests::requests};
 use crate::api::{
-    BucketShare, Change, ConnectionEntry, Counters, DrainEntry, DrainedServer, FlowShare, Generation, Health,
-    InterfaceStatus, NeighbourState, NoticeCounts, Quorum, Rates, ReasonCount, Refusal, Report, Request,
-    Response as Answer, Role, ServerEntry, Subject, SysctlEntry, TableFill, VipState, VipStatus, reply,
+    BucketShare, Change, CheckTimes, ConnectionEntry, Counters, DrainEntry, DrainedServer, FlowShare, Generation,
+    Handshakes, Health, InterfaceStatus, NeighbourState, NoticeCounts, Quorum, Rates, ReasonCount, Refusal, Report,
+    Request, Response as Answer, Role, ServerEntry, Subject, SysctlEntry, TableFill, VipState, VipStatus, reply,
 };
 use crate::generations::How;
 use crate::health::Via;
@@ -117,6 +117,8 @@ fn services() -> Vec<ServiceEntry> {
         counters: Counters { connections: u64::MAX, packets: 0, bytes: 0 },
         rates: Rates::default(),
         health,
+        handshakes: Handshakes { begun: 3, confirmed: 2, retransmitted: 1 },
+        check: Some(CheckTimes { probes: 2, failed: 1, last_seconds: 0.5, total_seconds: 1.0 }),
         role,
         effective_weight: Some(1),
         asked: Some(Via::Vip),
@@ -262,7 +264,7 @@ fn answer(route: Route) -> Option<Answer> {
         | Route::Zero
         | Route::SetTimeouts
         | Route::SetSysctls => Answer::Done,
-        Route::Watch | Route::OpenApi => return None,
+        Route::Watch | Route::Metrics | Route::OpenApi => return None,
     })
 }
 

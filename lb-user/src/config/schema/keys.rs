@@ -1,17 +1,18 @@
 //! Every key of the file, a line each.
 
 use crate::dataplane::Sizes;
+use crate::health::PassiveCheck;
 use crate::model::policy::Subject;
 use crate::model::{Persistence, SchedulerKind, Sysctls, Timeouts, sysctls};
 
 use super::super::general::MOST_GENERATIONS;
 use super::super::health::{INTERVAL, MOST_IN_A_ROW, TIMEOUT};
 use super::super::inheritance::{SERVER_ITSELF, SERVICE_ITSELF};
-use super::super::policy;
 use super::super::server::INT_MAX;
 use super::super::vips;
+use super::super::{passive, policy};
 use super::shape::{
-    Key, Table, boolean, choice, duration, either, false_or, key, list, named, number, of, only, table, text,
+    Key, Table, boolean, choice, duration, either, false_or, fraction, key, list, named, number, of, only, table, text,
 };
 
 /// The tables of the file, the whole file first.
@@ -28,12 +29,15 @@ pub(super) fn tables() -> Vec<Table> {
         table("marks", "Firewall marks", marks()),
         table("rule", "Packets that match every key get the mark", rule()),
         table("api", "Who may reach the daemon, and how; read at the start", api()),
+        table("metrics", "What LVX counts, for Prometheus; read at the start", metrics()),
+        table("log", "The log; read at the start", log()),
         table("defaults", "What is said once for all", defaults()),
         table("template", "What is said once for the services that name it", inherited(service(), &SERVICE_ITSELF)),
         table("defaults_real_server", "What every real server has", inherited(real_server(), &SERVER_ITSELF)),
         table("service", "A virtual service, as ipvsadm -A", service()).one_of(&one),
         table("real_server", "A real server, as ipvsadm -a", real_server()),
         table("health", "What differs from the check around this one", health()),
+        table("passive", "When clients' handshakes take a server out", passive_keys()),
         table("notify", "Who is told; in a service what differs from what is for all", notify()),
     ]
 }
@@ -50,6 +54,8 @@ fn file() -> Vec<Key> {
         key("ipvs", of("ipvs"), "sysctls"),
         key("marks", of("marks"), "firewall marks"),
         key("api", of("api"), "who may reach the daemon, and how"),
+        key("metrics", of("metrics"), "where what LVX counts is served"),
+        key("log", of("log"), "the log"),
         key("notify", false_or(of("notify")), "who is told when servers, services and quorums go down and come back"),
         key("defaults", of("defaults"), "what is said once for all"),
         key("template", named(of("template")), "what is said once for the services that name it"),
@@ -95,6 +101,26 @@ fn api() -> Vec<Key> {
         key("client_ca", text("PEM file"), "whoever has a certificate of these CAs is an administrator"),
         key("token_file", text("file"), "the token of administrators"),
         key("read_token_file", text("file"), "the token of those who may ask only"),
+    ]
+}
+
+fn metrics() -> Vec<Key> {
+    vec![key("listen", text("address:port"), "where metrics are served by plain HTTP")]
+}
+
+fn log() -> Vec<Key> {
+    vec![key("format", choice(["text", "json"]), "what a line looks like").default("text")]
+}
+
+fn passive_keys() -> Vec<Key> {
+    let default = PassiveCheck::default();
+    vec![
+        key("min_share", fraction(passive::MIN_SHARE), "the share of connections that must get past the SYN")
+            .default(default.min_share),
+        key("min_connections", number(1..=1_000_000), "with fewer connections nothing is said of a server")
+            .default(default.min_connections),
+        key("window", duration(&passive::WINDOW), "what is looked back on").default("10s"),
+        key("hold", duration(&passive::HOLD), "how long the server stays out").default("60s"),
     ]
 }
 
@@ -223,6 +249,8 @@ fn health() -> Vec<Key> {
         key("timeout", duration(&TIMEOUT), "for the whole probe").default("1s"),
         key("rise", in_a_row(), "good answers in a row that put a server back").default(2),
         key("fall", in_a_row(), "bad answers in a row that take it out").default(2),
+        key("passive", either([boolean(), of("passive")]), "what clients' handshakes say, besides the check")
+            .default(false),
         key("method", choice(["GET", "HEAD", "OPTIONS"]), "http: the method").default("GET"),
         key("path", text(""), "http: the path, with its query").default("/"),
         key("host", text(""), "http: the Host header; without it the address that is asked"),

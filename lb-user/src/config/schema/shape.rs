@@ -86,6 +86,11 @@ pub(super) fn number(range: RangeInclusive<u32>) -> Value {
     json!({ "type": "integer", "minimum": range.start(), "maximum": range.end() })
 }
 
+/// A number that need not be whole.
+pub(super) fn fraction(range: RangeInclusive<f64>) -> Value {
+    json!({ "type": "number", "minimum": range.start(), "maximum": range.end() })
+}
+
 pub(super) fn boolean() -> Value {
     json!({ "type": "boolean" })
 }

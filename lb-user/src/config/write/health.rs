@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use crate::health::{Check, CheckKind, HttpCheck, Via};
+use crate::health::{Check, CheckKind, HttpCheck, PassiveCheck, Via};
 
 /// A check, key by key.
 #[derive(Clone, PartialEq, Serialize)]
@@ -20,6 +20,19 @@ pub(super) struct HealthTable {
     timeout: Duration,
     rise: u32,
     fall: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passive: Option<PassiveTable>,
+}
+
+/// What clients' handshakes say besides.
+#[derive(Clone, PartialEq, Serialize)]
+struct PassiveTable {
+    min_share: f64,
+    min_connections: u32,
+    #[serde(serialize_with = "duration")]
+    window: Duration,
+    #[serde(serialize_with = "duration")]
+    hold: Duration,
 }
 
 /// What only an http check has.
@@ -39,18 +52,26 @@ pub(super) enum ServerHealth {
     /// `false`: it is not checked, though its service says how.
     Off(bool),
     /// A check of its own.
-    Own(HealthTable),
+    Own(Box<HealthTable>),
 }
 
 impl HealthTable {
-    pub(super) fn of(check: &Check) -> Self {
+    pub(super) fn of(check: &Check, passive: Option<&PassiveCheck>) -> Self {
         let Check { kind, endpoint, interval, timeout, rise, fall, via } = check;
         let request = match kind {
             CheckKind::Tcp => None,
             CheckKind::Http(request) => Some(Request::of(request)),
         };
+        let passive = passive.map(PassiveTable::of);
         let (port, interval, timeout) = (endpoint.port(), *interval, *timeout);
-        Self { r#type: kind.name(), port, via: *via, request, interval, timeout, rise: *rise, fall: *fall }
+        Self { r#type: kind.name(), port, via: *via, request, interval, timeout, rise: *rise, fall: *fall, passive }
+    }
+}
+
+impl PassiveTable {
+    fn of(check: &PassiveCheck) -> Self {
+        let PassiveCheck { min_share, min_connections, window, hold } = *check;
+        Self { min_share, min_connections, window, hold }
     }
 }
 
@@ -71,15 +92,17 @@ impl ServerHealth {
                 let own = checks.iter().map(|check| check.is_none().then_some(Self::Off(false))).collect();
                 (Some(first), own)
             }
-            Some(_) | None => (None, checks.into_iter().map(|check| check.map(Self::Own)).collect()),
+            Some(_) | None => {
+                (None, checks.into_iter().map(|check| check.map(|check| Self::Own(Box::new(check)))).collect())
+            }
         }
     }
 }
 
 /// A check in the words of the file.
-pub(in super::super) fn words(check: &Check) -> String {
-    match toml::to_string(&HealthTable::of(check)) {
-        Ok(text) => text.trim_end().replace('\n', ", "),
+pub(in super::super) fn words(check: &Check, passive: Option<&PassiveCheck>) -> String {
+    match toml::Table::try_from(HealthTable::of(check, passive)) {
+        Ok(table) => table.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", "),
         Err(error) => error.to_string(),
     }
 }

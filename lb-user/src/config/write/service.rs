@@ -7,9 +7,15 @@ use serde::Serialize;
 
 use super::health::{HealthTable, ServerHealth};
 use super::policy::{PolicyKeys, ServerPolicyKeys};
-use crate::health::{Check, Target};
+use crate::health::{Check, PassiveCheck, Target};
 use crate::model::policy::{Notify, Policy};
 use crate::model::{Family, Netmask, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceId};
+
+/// How servers are checked.
+pub(super) struct Checks<'c> {
+    pub(super) active: &'c BTreeMap<Target, Check>,
+    pub(super) passive: &'c BTreeMap<Target, PassiveCheck>,
+}
 
 /// A service, key by key.
 #[derive(Serialize)]
@@ -60,7 +66,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl ServiceTable {
-    pub(super) fn of(service: &Service, checks: &BTreeMap<Target, Check>, policy: &Policy, for_all: &Notify) -> Self {
+    pub(super) fn of(service: &Service, checks: &Checks<'_>, policy: &Policy, for_all: &Notify) -> Self {
         let Service { id, scheduler, scheduler_flags, persistence, netmask, one_packet, servers } = service;
         let (tcp, udp, mark) = match *id {
             ServiceId::Address { protocol: Protocol::Tcp, vip, port } => (Some(SocketAddr::new(vip, port)), None, None),
@@ -69,7 +75,7 @@ impl ServiceTable {
         };
         let check = |server: &RealServer| {
             let target = Target { id: *id, address: server.address, port: server.port };
-            checks.get(&target).map(HealthTable::of)
+            checks.active.get(&target).map(|check| HealthTable::of(check, checks.passive.get(&target)))
         };
         let (health, mut own) = ServerHealth::once_where_all_agree(servers.iter().map(check).collect());
         // The file's order is that of `ipvsadm -a`: the newest is last.

@@ -85,7 +85,7 @@ impl Keepalived {
             self.quorum = true;
             if self.sorry {
                 self.sorry = false;
-                self.put_alive(|weight| Some(weight));
+                self.put_alive(Some);
             }
         } else if self.quorum && (weight == 0 || weight < quorum - hysteresis) {
             self.lose();

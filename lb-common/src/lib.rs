@@ -8,6 +8,7 @@
 pub mod address;
 pub mod checksum;
 pub mod flow;
+pub mod handshake;
 pub mod icmp;
 pub mod leg;
 pub mod marks;
@@ -21,7 +22,7 @@ pub mod table;
 pub mod tcp;
 
 /// Shape of the maps: another number wherever a layout in this crate changes.
-pub const LAYOUT: u32 = 4;
+pub const LAYOUT: u32 = 5;
 
 /// Names of the maps, as the object file and the loader know them (the kernel keeps 15 bytes).
 pub mod maps {
@@ -57,6 +58,8 @@ pub mod maps {
     pub const SERVICE_STATS: &str = "SERVICE_STATS";
     /// Array of [`crate::service::Traffic`]: a part for each CPU, in it by real server index.
     pub const REAL_STATS: &str = "REAL_STATS";
+    /// Array of [`crate::handshake::Handshakes`]: a part for each CPU, in it by real server index.
+    pub const HANDSHAKES: &str = "HANDSHAKES";
     /// Per-CPU array of packets by [`crate::reason::Reason`].
     pub const REASONS: &str = "REASONS";
     /// Device map by interface index: where redirected packets leave.

@@ -4,6 +4,7 @@ use aya_ebpf::Global;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 use lb_common::flow::{Flow, FlowKey, Word};
+use lb_common::handshake::Step;
 use lb_common::real_server::{RealServer, flags};
 use lb_common::reason::Reason;
 use lb_common::settings::{Settings, flags as sysctl};
@@ -13,7 +14,7 @@ use lb_common::tcp::{self, Event, State};
 
 use crate::flows::{self, Early, MMAPABLE, Slot, Table};
 use crate::parse::Packet;
-use crate::{clock, pipeline, reals, settings, templates};
+use crate::{clock, pipeline, reals, settings, stats, templates};
 
 /// Seconds that a connection lives of which no packet was seen (`ip_vs_conn_new`).
 const UNTOUCHED: u32 = 3;
@@ -260,6 +261,31 @@ fn advance(packet: &Packet, slot: &Slot, word: Word, server: &RealServer, settin
     }
     if state != word.state() {
         changed_state(slot, server, word.state(), state);
+    }
+    count_handshake(packet, slot.flow().real, word.state(), state);
+}
+
+/// Counts the handshake that a packet begins, if it opened the connection that it has from now on. Who calls has stack to
+/// spare; [`open`] is where Linux 6.1 has none left.
+#[inline(always)]
+pub fn count_opened(packet: &Packet, real: u32) {
+    if !packet.is_about_flow() {
+        count_handshake(
+            packet,
+            real,
+            State::None as u8,
+            tcp::next(State::None as u8, Event::of(packet.tcp_flags), false),
+        );
+    }
+}
+
+/// How far the connection got with this packet, which a lost answer of its server would show.
+#[inline(always)]
+fn count_handshake(packet: &Packet, real: u32, old: u8, new: u8) {
+    if packet.is_tcp()
+        && let Some(step) = Step::of(old, new, packet.tcp_flags)
+    {
+        stats::handshake(real, step);
     }
 }
 

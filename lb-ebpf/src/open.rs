@@ -28,8 +28,11 @@ pub fn connection(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>
     match opened {
         NO_SERVICE => Ok(None),
         number if number & REFUSED != 0 => Err(Reason::from_number(number as u32).unwrap_or(Reason::Internal)),
-        real => {
-            let real = real as u32;
+        number => {
+            let real = number as u32;
+            if number & ENTERED != 0 {
+                connections::count_opened(packet, real);
+            }
             Ok(Some((real, reals::get(real).ok_or(Reason::Internal)?)))
         }
     }
@@ -37,6 +40,8 @@ pub fn connection(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>
 
 /// [`lvx_open`]: the packet belongs to no service.
 const NO_SERVICE: u64 = 1 << 33;
+/// [`lvx_open`]: the packet has a connection in the table from now on.
+const ENTERED: u64 = 1 << 34;
 /// [`lvx_open`]: the low half is the number of a [`Reason`]; else it is the index of the real server.
 const REFUSED: u64 = 1 << 32;
 
@@ -47,14 +52,14 @@ extern "C" fn lvx_open(packet: *const Packet, hash: u64, now: u64) -> u64 {
     // SAFETY: the only caller passes a reference; the verifier demands the check for null all the same.
     let Some(packet) = (unsafe { packet.as_ref() }) else { return REFUSED | Reason::Internal as u64 };
     match open(packet, hash, now) {
-        Ok(Some((real, _))) => u64::from(real),
+        Ok(Some(number)) => number,
         Ok(None) => NO_SERVICE,
         Err(reason) => REFUSED | reason as u64,
     }
 }
 
 #[inline(always)]
-fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> {
+fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<u64>, Reason> {
     let settings = settings::get()?;
     let Some((index, service)) = classify::service(packet, settings) else { return Ok(None) };
     let opens = may_open(packet, settings);
@@ -65,12 +70,12 @@ fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> 
         return Ok(None);
     }
     match open_for(service, packet, hash, settings, now) {
-        Ok(chosen) => {
+        Ok(number) => {
             // Where the table is full, the later packets of a connection come this way too.
             if opens {
-                stats::opened(index, chosen.0);
+                stats::opened(index, number as u32);
             }
-            Ok(Some(chosen))
+            Ok(Some(number))
         }
         // `ip_vs_leave`: behind what may be FTP's data port may be another program of the director.
         Err(Reason::NoRealServer) if service.port as u16 == FTP && packet.key.destination_port() != FTP => Ok(None),
@@ -79,7 +84,7 @@ fn open(packet: &Packet, hash: u64, now: u64) -> Result<Option<Chosen>, Reason> 
 }
 
 #[inline(always)]
-fn open_for(service: &Service, packet: &Packet, hash: u64, settings: &Settings, now: u64) -> Result<Chosen, Reason> {
+fn open_for(service: &Service, packet: &Packet, hash: u64, settings: &Settings, now: u64) -> Result<u64, Reason> {
     let opens = may_open(packet, settings);
     if !opens && !flows::is_full::<Connections>(hash) {
         return Err(Reason::NoConnection);
@@ -92,12 +97,12 @@ fn open_for(service: &Service, packet: &Packet, hash: u64, settings: &Settings, 
         // A connection for as long as this packet, which may overload the server (`ip_vs_conn_new`, `ip_vs_conn_put`).
         reals::bind(real, server, false);
         reals::unbind(real, server, false);
-        return Ok((real, server));
+        return Ok(u64::from(real));
     }
     let slot = if opens { flows::claim::<Connections>(hash, now) } else { None };
     let Some(slot) = slot else {
         stats::count(Reason::ConnectionTableFull);
-        return without_entry(packet, hash, service, settings, now);
+        return without_entry(packet, hash, service, settings, now).map(u64::from);
     };
     let (real, server, template) = match choose(packet, service, settings, now) {
         Ok(chosen) => chosen,
@@ -111,7 +116,7 @@ fn open_for(service: &Service, packet: &Packet, hash: u64, settings: &Settings, 
         Some(_) | None => 0,
     };
     connections::open(&slot, packet, real, server, link, settings, now);
-    Ok((real, server))
+    Ok(u64::from(real) | ENTERED)
 }
 
 /// Which packets open a connection (`tcp_conn_schedule`); ICMP errors that come here do.
@@ -171,25 +176,17 @@ fn template_key(packet: &Packet, service: &Service) -> FlowKey {
 
 /// The table is full: the client's template decides, or a hash, of a persistent client or else of the flow.
 #[inline(always)]
-fn without_entry(
-    packet: &Packet,
-    hash: u64,
-    service: &Service,
-    settings: &Settings,
-    now: u64,
-) -> Result<Chosen, Reason> {
+fn without_entry(packet: &Packet, hash: u64, service: &Service, settings: &Settings, now: u64) -> Result<u32, Reason> {
     let mut hash = hash;
     if service.flags & flags::PERSISTENT != 0 {
         let key = template_key(packet, service);
-        if let Some((slot, real, server)) = templates::find(&key, pipeline::seed(), settings, now) {
+        if let Some((slot, real, _)) = templates::find(&key, pipeline::seed(), settings, now) {
             if may_open(packet, settings) {
                 templates::renew(&slot, now);
             }
-            return Ok((real, server));
+            return Ok(real);
         }
         hash = table::hash(&key, pipeline::seed());
     }
-    let real = schedule::by_hash(service, packet, hash).ok_or(Reason::NoRealServer)?;
-    let server = reals::get(real).ok_or(Reason::Internal)?;
-    Ok((real, server))
+    schedule::by_hash(service, packet, hash).ok_or(Reason::NoRealServer)
 }

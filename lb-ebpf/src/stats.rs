@@ -4,6 +4,7 @@ use aya_ebpf::Global;
 use aya_ebpf::helpers::generated::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray};
+use lb_common::handshake::{Handshakes, Step};
 use lb_common::reason::Reason;
 use lb_common::service::Traffic;
 
@@ -18,6 +19,9 @@ static SERVICE_STATS: Array<Traffic> = Array::with_max_entries(1, MMAPABLE);
 
 #[map]
 static REAL_STATS: Array<Traffic> = Array::with_max_entries(1, MMAPABLE);
+
+#[map]
+static HANDSHAKES: Array<Handshakes> = Array::with_max_entries(1, MMAPABLE);
 
 /// Sizes of the parts; the loader sets them.
 #[unsafe(no_mangle)]
@@ -58,6 +62,31 @@ pub fn traffic(service: u32, real: u32, bytes: u32) {
         traffic.packets = traffic.packets.wrapping_add(1);
         traffic.bytes = traffic.bytes.wrapping_add(u64::from(bytes));
     }
+}
+
+/// Counts how far a connection with a real server got.
+#[inline(always)]
+pub fn handshake(real: u32, step: Step) {
+    lvx_count_handshake(real, step as u32);
+}
+
+/// A global function, so that its stack is not its callers', who have none to spare on Linux 6.1.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn lvx_count_handshake(real: u32, step: u32) -> u32 {
+    // SAFETY: the helper has no preconditions.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let index = cpu.wrapping_mul(REALS_MAX.load()).wrapping_add(real);
+    let (Some(handshakes), Some(step)) = (HANDSHAKES.get_ptr_mut(index), Step::from_number(step)) else { return 0 };
+    // SAFETY: this part of the array is this CPU's own, and XDP on a CPU is not interrupted by XDP.
+    let handshakes = unsafe { &mut *handshakes };
+    let counter = match step {
+        Step::Begun => &mut handshakes.begun,
+        Step::Confirmed => &mut handshakes.confirmed,
+        Step::Retransmitted => &mut handshakes.retransmitted,
+    };
+    *counter = counter.wrapping_add(1);
+    1
 }
 
 /// What this CPU counts for a service and for a real server.

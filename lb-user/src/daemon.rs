@@ -1,8 +1,10 @@
 //! `lvx run`: the director with its feet in the network: the API, the neighbour table, netfilter, health checks, time.
 
+mod health;
 mod lifecycle;
 mod origin;
 
+use std::collections::BTreeSet;
 use std::future;
 use std::io;
 use std::path::PathBuf;
@@ -19,13 +21,17 @@ use crate::api::{Request, Response};
 use crate::config::Config;
 use crate::director::Director;
 use crate::director::notify::Notifier;
-use crate::health::{Checker, HealthEvent, Report, Waiting};
+use crate::drops::{self, Drops};
+use crate::health::{Checker, HealthEvent, Passive, Target, Waiting};
 use crate::leg::Questions;
-use crate::neighbours::{self, Event, Handle};
+use crate::logging;
+use crate::metrics;
+use crate::neighbours::{self, Event, Handle, NeighbourEvent};
 use crate::netfilter::{self, Snapshot};
 use crate::vips;
 use lifecycle::{Chosen, Lifecycle};
 pub use origin::Origin;
+use origin::Text;
 
 /// How long the start waits for neighbours and mark rules, so that the first packets find them.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -55,6 +61,15 @@ struct Daemon<'v> {
     checker: Checker,
     questions: Questions,
     waiting: Waiting,
+    passive: Passive,
+    /// Servers whose going down was told, and whose return was not.
+    down: BTreeSet<Target>,
+    drops: Drops,
+    /// What netfilter has that is not followed, as it was told.
+    unsupported: Vec<String>,
+    mark_rule_sets: usize,
+    /// What went wrong in the last second.
+    trouble: Option<String>,
     events: Events,
     lifecycle: Lifecycle,
     netfilter: Netfilter,
@@ -81,29 +96,38 @@ struct Events {
 /// # Errors
 /// Something that the start needs is missing; nothing stays attached then.
 pub async fn run(origin: Origin, places: &Places) -> Result<()> {
+    // A file with mistakes is refused before anything is touched.
+    let file = origin.read()?;
+    logging::start(file.1.log);
     let vips = vips::spawn().context("cannot look after virtual addresses")?;
-    let ended = balance(origin, places, &vips).await;
+    let ended = balance(origin, places, &vips, file).await;
     vips.end().await;
     ended
 }
 
 /// Virtual addresses are put on by it, and taken away by its caller however it ends.
-async fn balance(origin: Origin, places: &Places, vips: &vips::Handle) -> Result<()> {
-    // A file with mistakes is refused before anything is touched.
-    let file = origin.read()?;
+async fn balance(origin: Origin, places: &Places, vips: &vips::Handle, file: (Option<Text>, Config)) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
-    let server = Server::bind(&places.socket).map_err(|error| {
-        let advice = if error.kind() == io::ErrorKind::PermissionDenied { "; `lvx run` needs root" } else { "" };
-        anyhow::Error::new(error).context(format!("cannot listen on {}{advice}", places.socket.display()))
-    })?;
-    let (lifecycle, chosen) = Lifecycle::open(origin, &places.state, file)?;
+    let failed = |what: String, error: anyhow::Error| {
+        let kind = error.downcast_ref().map(io::Error::kind);
+        let advice = if kind == Some(io::ErrorKind::PermissionDenied) { "; `lvx run` needs root" } else { "" };
+        error.context(format!("{what}{advice}"))
+    };
+    let (lifecycle, chosen) = Lifecycle::open(origin, &places.state, file)
+        .map_err(|error| failed(format!("cannot use {}", places.state.display()), error))?;
+    let server = Server::bind(&places.socket, &chosen.config.api)
+        .map_err(|error| failed(format!("cannot listen on {}", places.socket.display()), error))?;
     let interfaces = chosen.config.interfaces.join(",");
     if interfaces.is_empty() {
         bail!(
             "no interface to balance on: name one by `--interface eth0`, or by `interfaces = [\"eth0\"]` in the config file"
         );
     }
+    let metrics = match chosen.config.metrics {
+        Some(address) => Some(metrics::server::Server::bind(address).await?),
+        None => None,
+    };
     let mut daemon = Daemon::start(lifecycle, &chosen, vips)?;
     daemon.attach(&chosen.config).await?;
     daemon.keep(&chosen)?;
@@ -112,27 +136,25 @@ async fn balance(origin: Origin, places: &Places, vips: &vips::Handle) -> Result
     let (calls, mut called) = mpsc::channel::<Call>(64);
     let (mut second, mut two_seconds) = (every(1), every(2));
     tracing::info!(interfaces, socket = %places.socket.display(), "balancing");
-    let serving = server.serve(calls);
-    tokio::pin!(serving);
+    if let Some(metrics) = metrics {
+        tokio::spawn(metrics.serve(calls.clone()));
+    }
+    let mut serving = server.serve(calls, daemon.director.events())?;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             Some(()) = hangup.recv() => daemon.hang_up().await,
-            () = &mut serving => bail!("the API ended"),
+            why = serving.ended() => bail!("the API ended: {why}"),
             Some((request, back)) = called.recv() => {
-                let response = daemon.answer(request).await;
+                let mut response = daemon.answer(request).await;
+                daemon.add_times(&mut response);
                 // Who asked may have gone; the change is made all the same.
                 drop(back.send(response));
             }
             event = daemon.events.next() => daemon.happened(event?),
             () = future::ready(()), if !daemon.waiting.is_empty() => daemon.carry_out(),
-            _ = second.tick() => {
-                daemon.heard();
-                if let Err(error) = daemon.director.tick() {
-                    tracing::error!("{error:#}");
-                }
-            }
+            _ = second.tick() => daemon.second(),
             _ = two_seconds.tick() => daemon.director.estimate(),
         }
     }
@@ -200,6 +222,12 @@ impl<'v> Daemon<'v> {
             checker,
             questions,
             waiting: Waiting::default(),
+            passive: Passive::default(),
+            down: BTreeSet::new(),
+            drops: Drops::default(),
+            unsupported: Vec::new(),
+            mark_rule_sets: 0,
+            trouble: None,
             events,
             lifecycle,
             netfilter,
@@ -259,6 +287,7 @@ impl<'v> Daemon<'v> {
             | Request::SetTimeouts { .. }
             | Request::SetSysctls { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Drain { .. }
@@ -293,7 +322,7 @@ impl<'v> Daemon<'v> {
     fn happened(&mut self, happening: Happening) {
         match happening {
             Happening::Network(Event::Neighbour(event)) => {
-                tracing::info!(server = %event.address, path = %event.path, "neighbour");
+                log_path(&event);
                 self.questions.set_path(&mut self.director, event.address, &event.path);
                 self.director.set_path(event.address, event.path);
             }
@@ -305,41 +334,37 @@ impl<'v> Daemon<'v> {
             Happening::Netfilter(_) if self.netfilter.follower.is_none() => {}
             Happening::Netfilter(snapshot) => {
                 let warnings: Vec<_> = snapshot.unsupported.iter().map(ToString::to_string).collect();
-                for warning in &warnings {
+                for warning in warnings.iter().filter(|warning| !self.unsupported.contains(warning)) {
                     tracing::warn!("{warning}");
                 }
-                tracing::info!(rule_sets = snapshot.rulesets.len(), "mark rules of netfilter");
+                self.unsupported.clone_from(&warnings);
+                let rule_sets = snapshot.rulesets.len();
+                if (rule_sets, self.mark_rule_sets) != (0, 0) {
+                    tracing::info!(rule_sets, "mark rules of netfilter");
+                }
+                self.mark_rule_sets = rule_sets;
                 self.director.set_netfilter(snapshot.rulesets, warnings);
             }
             Happening::Health(events) => self.checked(events),
         }
     }
 
-    fn checked(&mut self, events: Vec<HealthEvent>) {
-        for HealthEvent { target, after, .. } in events {
-            // The checker's own word is the latest; an event may be of a check that has ended.
-            let Some(Report { healthy, detail, .. }) = self.checker.report(&target) else { continue };
-            tracing::info!(service = %target.id, server = %target.address, healthy, ?after, detail, "health");
-            self.waiting.add(target);
-        }
-    }
-
-    /// Tells the director of servers whose health has changed, service by service, for as long as its turn is.
-    fn carry_out(&mut self) {
-        let start = Instant::now();
-        while let Some(targets) = self.waiting.next_service() {
-            let reports = targets.into_iter().filter_map(|target| Some((target, self.checker.report(&target)?)));
-            self.director.set_health_many(reports);
-            if start.elapsed() > TURN {
-                return;
+    /// A second has passed.
+    fn second(&mut self) {
+        self.look_at_handshakes();
+        self.heard();
+        let ticked = self.director.tick().and_then(|()| self.director.plane().reasons());
+        let trouble = match ticked {
+            Ok(counters) => {
+                self.drops.observe(&counters).into_iter().for_each(drops::Event::log);
+                None
             }
+            Err(error) => Some(format!("{error:#}")),
+        };
+        if let Some(trouble) = trouble.as_ref().filter(|trouble| self.trouble.as_ref() != Some(*trouble)) {
+            tracing::error!("{trouble}");
         }
-    }
-
-    /// The reason for a verdict may be another one by now.
-    fn heard(&mut self) {
-        let news = self.checker.take_news();
-        self.director.set_health_many(news);
+        self.trouble = trouble;
     }
 
     /// The model changed: other addresses to resolve, other servers to check.
@@ -351,9 +376,25 @@ impl<'v> Daemon<'v> {
             self.questions.follow(&mut self.director, &mut self.checker, &checks, &addresses);
             self.checker.set_start_down(self.director.start_down());
             self.checker.set(checks);
+            self.watch_handshakes();
         }
         if let Some(addresses) = addresses {
             self.neighbours.watch(addresses);
+        }
+    }
+}
+
+/// A line for the way to a real server; that it is being looked for is of little interest.
+fn log_path(NeighbourEvent { address, path }: &NeighbourEvent) {
+    match path {
+        neighbours::Path::Reachable { .. } | neighbours::Path::Local => {
+            tracing::info!(%address, %path, "real server is reached");
+        }
+        neighbours::Path::Unresolved { reason } if reason == "resolving" => {
+            tracing::debug!(%address, "real server is looked for");
+        }
+        neighbours::Path::Unresolved { reason } => {
+            tracing::warn!(%address, reason, "real server is not reached");
         }
     }
 }

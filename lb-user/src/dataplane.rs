@@ -1,6 +1,7 @@
 //! The packet program in the kernel: loading, attaching, sweeping.
 
 use std::io;
+use std::ops::Range;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aya::maps::xdp::DevMapHash;
@@ -152,6 +153,7 @@ impl DataPlane {
             (maps::REALS, sizes.real_slots()),
             (maps::REAL_COUNTS, sizes.real_slots()),
             (maps::REAL_STATS, sizes.real_slots() * cpus),
+            (maps::HANDSHAKES, sizes.real_slots() * cpus),
             (maps::CONN_TAGS, conn_buckets),
             (maps::CONNS, conn_buckets * WAYS),
             (maps::TEMPLATE_TAGS, template_buckets),
@@ -234,16 +236,16 @@ impl DataPlane {
     /// # Errors
     /// The kernel refused to run the program.
     pub fn sweep(&mut self, table: FlowTable, early: Early) -> Result<(u64, u64)> {
-        let (number, entries) = match table {
-            FlowTable::Connections => (sweep::CONNECTIONS, self.sizes.connections),
-            FlowTable::Templates => (sweep::TEMPLATES, self.sizes.templates),
+        let entries = match table {
+            FlowTable::Connections => self.sizes.connections,
+            FlowTable::Templates => self.sizes.templates,
         };
         let buckets = table::buckets(entries);
         let (mut live, mut first, mut now) = (0, 0, 0);
         while first < buckets {
             let piece = SWEEP_PIECE.min(buckets - first);
             let order = Sweep {
-                table: number,
+                table: sweep_number(table),
                 first,
                 buckets: piece,
                 homeless: early.homeless.into(),
@@ -256,6 +258,24 @@ impl DataPlane {
             first += piece;
         }
         Ok((live, now))
+    }
+
+    /// As [`Self::sweep`] for some buckets; gives the kernel's jiffies.
+    ///
+    /// # Errors
+    /// As [`Self::sweep`].
+    pub fn sweep_buckets(&mut self, table: FlowTable, buckets: Range<u32>, early: Early) -> Result<u64> {
+        let Early { homeless, lot } = early;
+        let (first, count) = (buckets.start, buckets.end.saturating_sub(buckets.start));
+        let order = Sweep {
+            table: sweep_number(table),
+            first,
+            buckets: count.min(SWEEP_PIECE),
+            homeless: homeless.into(),
+            lot,
+            ..Sweep::default()
+        };
+        Ok(self.sweep_piece(order)?.now)
     }
 
     /// The kernel's jiffies.
@@ -291,6 +311,14 @@ impl DataPlane {
     /// The kernel refused to run the program, for example because it does not know the interface.
     pub fn try_frame(&mut self, frame: &[u8], ifindex: u32) -> Result<Outcome> {
         run(program(&mut self.ebpf, "lvx")?, frame, Some(ifindex))
+    }
+}
+
+/// What the sweep program calls a table.
+fn sweep_number(table: FlowTable) -> u32 {
+    match table {
+        FlowTable::Connections => sweep::CONNECTIONS,
+        FlowTable::Templates => sweep::TEMPLATES,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod commands;
 mod files;
+mod generated;
 mod import;
 mod program;
 mod socket;

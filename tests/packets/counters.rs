@@ -1,4 +1,4 @@
-//! Every counter that there is, by name.
+//! Every counter that there is, by name; but for handshakes, which have tests of their own.
 
 use std::collections::BTreeMap;
 

@@ -8,6 +8,7 @@ mod expect;
 mod forms;
 mod forward;
 mod full;
+mod handshakes;
 mod hash;
 mod icmp;
 mod locality;

@@ -1,14 +1,27 @@
-//! What the command line asks of the daemon, and what it answers: one JSON object a line, over a unix socket.
+//! What is asked of the director, and what it answers; and how that is said over HTTP.
+//!
+//! [`Request`] and [`Response`] are what the director knows. [`route`] is the table of the API's routes, [`call`] says which
+//! request goes by which of them, and [`reply`] what comes back; [`server`] and [`client`] are the two ends. A new request
+//! gets a line in [`route`], and does not compile before it has one arm each in [`call`], [`reply`] and [`event`].
 
+pub mod call;
 pub mod client;
+pub mod event;
+pub mod id;
+pub mod openapi;
+pub mod problem;
+pub mod reply;
 mod report;
+pub mod route;
 pub mod server;
+pub mod settings;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::config::{self, Problem};
 pub use crate::generations::Generation;
@@ -96,6 +109,11 @@ pub enum Request {
     },
     /// The connection table, templates included.
     Connections,
+    /// A part of it, so that nobody waits while a long table is read.
+    ConnectionPart {
+        /// Where it begins: 0, or `next` of the part before.
+        from: u32,
+    },
     /// The timeouts in force.
     Timeouts,
     /// `lvx sysctl`: all that LVX has.
@@ -162,13 +180,20 @@ pub enum Response {
     Services {
         /// The services.
         services: Vec<ServiceEntry>,
-        /// How many connections the table was made for.
+        /// How many connections the table was made for; the API does not say it with one service.
         connection_table_size: u32,
     },
     /// To [`Request::Connections`].
     Connections {
         /// In no order.
         connections: Vec<ConnectionEntry>,
+    },
+    /// To [`Request::ConnectionPart`].
+    ConnectionPart {
+        /// In no order.
+        connections: Vec<ConnectionEntry>,
+        /// Where the next part begins; none is the end.
+        next: Option<u32>,
     },
     /// To [`Request::Timeouts`].
     Timeouts {
@@ -215,7 +240,7 @@ pub enum Response {
 }
 
 /// Why a change was refused. The names are those of the errors that IPVS gives `ipvsadm`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// EEXIST on a service.
@@ -254,7 +279,7 @@ pub enum Refusal {
 }
 
 /// Sums since the last `-Z`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Counters {
     /// Connections scheduled.
     pub connections: u64,
@@ -265,7 +290,7 @@ pub struct Counters {
 }
 
 /// Rates as IPVS' estimator gives them (a moving average over 2 s steps), per second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rates {
     /// Connections per second.
     pub connections: u64,
@@ -276,7 +301,7 @@ pub struct Rates {
 }
 
 /// A service as it runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceEntry {
     /// The service; its `servers` list is in `servers` below.
     pub service: Service,
@@ -291,7 +316,7 @@ pub struct ServiceEntry {
 }
 
 /// Whether enough servers are healthy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Quorum {
     /// Whether there is a quorum.
     pub up: bool,
@@ -304,7 +329,7 @@ pub struct Quorum {
 }
 
 /// A real server as it runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServerEntry {
     /// The server.
     pub server: RealServer,
@@ -318,8 +343,14 @@ pub struct ServerEntry {
     pub counters: Counters,
     /// Its rates.
     pub rates: Rates,
+    /// How far its TCP connections got.
+    #[serde(default)]
+    pub handshakes: Handshakes,
     /// What the health check says.
     pub health: Health,
+    /// How long its probes take; none without a check, or before its first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckTimes>,
     /// What it does for its service.
     pub role: Role,
     /// Its weight in the packet path's tables; none where it is not in them.
@@ -332,7 +363,7 @@ pub struct ServerEntry {
 }
 
 /// What a real server does for its service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Role {
     /// Takes connections as its weight says.
@@ -361,8 +392,43 @@ pub enum Role {
     Sorry,
 }
 
+/// How far TCP connections got, since the last `-Z`: under direct routing the only sign of a server whose answers do not
+/// reach its clients.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Handshakes {
+    /// Connections that a SYN opened.
+    pub begun: u64,
+    /// Of them, those that got past the SYN: their client's ACK was seen.
+    pub confirmed: u64,
+    /// SYNs of connections whose SYN was seen before.
+    pub retransmitted: u64,
+}
+
+/// How long the probes of a health check take, since the check began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CheckTimes {
+    /// Probes that were answered, or whose time ran out.
+    pub probes: u64,
+    /// Of them, those that spoke against the server.
+    pub failed: u64,
+    /// What the last one took.
+    pub last_seconds: f64,
+    /// What all of them took together.
+    pub total_seconds: f64,
+}
+
+impl CheckTimes {
+    /// One probe more.
+    pub fn add(&mut self, took: std::time::Duration, failed: bool) {
+        self.probes += 1;
+        self.failed += u64::from(failed);
+        self.last_seconds = took.as_secs_f64();
+        self.total_seconds += self.last_seconds;
+    }
+}
+
 /// What a health check says of a real server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum Health {
     /// No check is configured.
@@ -380,7 +446,7 @@ pub enum Health {
 }
 
 /// How a real server is reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "state")]
 pub enum NeighbourState {
     /// Through this interface, to this MAC address.
@@ -400,7 +466,7 @@ pub enum NeighbourState {
 }
 
 /// A row of the connection table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConnectionEntry {
     /// Protocol number; 0 is a template of a firewall mark ("IP").
     pub protocol: u8,
@@ -409,15 +475,18 @@ pub struct ConnectionEntry {
     /// State as `ipvsadm -Lc` prints it.
     pub state: String,
     /// Client, port 0 for templates.
+    #[schema(value_type = String)]
     pub client: SocketAddr,
     /// Virtual address; for a template of a mark, the mark as an address.
+    #[schema(value_type = String)]
     pub virtual_address: SocketAddr,
     /// Real server.
+    #[schema(value_type = String)]
     pub destination: SocketAddr,
 }
 
 /// A sysctl.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SysctlEntry {
     /// Name with what stands before it: `net.ipv4.vs.drop_entry`.
     pub name: String,
@@ -428,7 +497,7 @@ pub struct SysctlEntry {
 }
 
 /// What `lvx status` shows.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Version of the daemon.
     pub version: String,
@@ -464,7 +533,7 @@ pub struct Status {
 }
 
 /// What became of notifications.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NoticeCounts {
     /// Commands that ended well, and answers 2xx of web services.
     pub delivered: u64,
@@ -477,9 +546,10 @@ pub struct NoticeCounts {
 }
 
 /// Servers that are taken out of service in good order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DrainEntry {
     /// Their address.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Their port; none is any.
     pub port: Option<u16>,
@@ -498,11 +568,12 @@ pub struct DrainEntry {
 }
 
 /// A server that is taken out of service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DrainedServer {
     /// Its service.
     pub service: ServiceId,
     /// Its address.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
@@ -513,7 +584,7 @@ pub struct DrainedServer {
 }
 
 /// An interface with the XDP program.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct InterfaceStatus {
     /// Name.
     pub name: String,
@@ -528,9 +599,10 @@ pub struct InterfaceStatus {
 }
 
 /// A virtual address of the config file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VipStatus {
     /// The address.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Length of its prefix.
     pub prefix: u8,
@@ -543,7 +615,7 @@ pub struct VipStatus {
 }
 
 /// Whether a virtual address is on its interface.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "is")]
 pub enum VipState {
     /// LVX put it there.
@@ -558,7 +630,7 @@ pub enum VipState {
 }
 
 /// How often packets were not forwarded for a reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReasonCount {
     /// The reason's name.
     pub reason: String,
@@ -569,7 +641,7 @@ pub struct ReasonCount {
 }
 
 /// How full a table is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TableFill {
     /// Its name.
     pub table: String,

@@ -1,11 +1,12 @@
 //! What applying a file changes.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Change;
 
 /// What applying a file changes, or would change.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     /// What changes, sorted by subject. What a change does not name stays untouched.
     pub changes: Vec<Change>,
@@ -23,7 +24,7 @@ pub struct Report {
 }
 
 /// How many buckets of a service's hash table lead to another server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BucketShare {
     /// The service.
     pub service: String,
@@ -36,7 +37,7 @@ pub struct BucketShare {
 }
 
 /// What becomes of live flows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FlowShare {
     /// Those that lose their server, which is removed, or their service.
     pub lost: u64,

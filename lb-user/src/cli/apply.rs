@@ -80,7 +80,10 @@ impl Common {
         if let Response::Refused { refusal } = response {
             bail!("{refusal}");
         }
-        if self.json { report::json(&response) } else { report::text(&response) }
+        if self.json {
+            return Ok(format!("{}\n", report::json(&response)?));
+        }
+        if let Response::Exported { text } = response { Ok(text) } else { report::text(&response) }
     }
 }
 

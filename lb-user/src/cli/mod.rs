@@ -3,7 +3,9 @@
 mod apply;
 mod check;
 mod drain;
+mod generate;
 mod import;
+mod paint;
 mod report;
 mod run;
 mod status;
@@ -15,11 +17,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::api::client::Client;
-use crate::api::{Request, Response};
-use crate::{api, config, ipvsadm};
+use crate::api::{Request, Response, Status};
+use crate::metrics::Detail;
+use crate::{api, config, ipvsadm, metrics};
+use paint::Paint;
 
 /// A layer-4 load balancer: LVS' services and commands, in XDP.
 #[derive(Debug, Parser)]
@@ -75,6 +79,19 @@ enum Command {
     Rollback(apply::Rollback),
     /// Print the config that does the same as files of ipvsadm, iptables, nft, keepalived or ldirectord
     Import(import::Import),
+    /// Print what LVX counts, in Prometheus' text format
+    Metrics {
+        /// Leave out the real servers
+        #[arg(long)]
+        services_only: bool,
+        /// The daemon's socket
+        #[arg(long, env = "LVX_SOCKET", default_value_os_t = api::socket_path())]
+        socket: PathBuf,
+    },
+    /// Print a script that completes lvx' words in a shell
+    Completions(generate::Completions),
+    /// Print the manual page, or write all of them into a directory
+    Man(generate::Manual),
 }
 
 /// Runs the program: `lvx`, or `ipvsadm`, `ipvsadm-save`, `ipvsadm-restore` if it is called so.
@@ -112,6 +129,9 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Generations(common) => print(&common.generations()?)?,
         Command::Rollback(rollback) => print(&rollback.run()?)?,
         Command::Import(import) => return import.run(),
+        Command::Metrics { services_only, socket } => show_metrics(services_only, &socket)?,
+        Command::Completions(completions) => print(&completions.text(Arguments::command()))?,
+        Command::Man(manual) => print(&manual.run(Arguments::command())?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -125,11 +145,24 @@ fn run_ipvsadm(name: &str, arguments: &[OsString]) -> ExitCode {
     ExitCode::from(u8::try_from(output.status & 0xff).unwrap_or(u8::MAX))
 }
 
-fn show_status(json: bool, socket: &Path) -> Result<()> {
+fn ask_for_status(socket: &Path) -> Result<Box<Status>> {
     let response = Client::new(socket).ask_in_words(&Request::Status).map_err(anyhow::Error::msg)?;
     let Response::Status { status } = response else { bail!("the daemon gave another answer: {response:?}") };
-    let text = if json { format!("{}\n", serde_json::to_string_pretty(&status)?) } else { status::text(&status) };
-    print(&text)
+    Ok(status)
+}
+
+fn show_status(json: bool, socket: &Path) -> Result<()> {
+    let status = ask_for_status(socket)?;
+    if json {
+        return print(&format!("{}\n", serde_json::to_string_pretty(&status)?));
+    }
+    print(&status::text(&status, Paint::of_stdout()))
+}
+
+fn show_metrics(services_only: bool, socket: &Path) -> Result<()> {
+    let status = ask_for_status(socket)?;
+    let detail = if services_only { Detail::Services } else { Detail::RealServers };
+    print(&metrics::render_in(detail, &status, &status.services))
 }
 
 /// A reader that has seen enough closes the pipe; that is no failure.

@@ -36,6 +36,7 @@ pub(super) fn text(response: &Response) -> Result<String> {
         | Response::Refused { .. }
         | Response::Services { .. }
         | Response::Connections { .. }
+        | Response::ConnectionPart { .. }
         | Response::Timeouts { .. }
         | Response::Sysctls { .. }
         | Response::Status { .. }

@@ -1,16 +1,15 @@
 //! `lvx run`
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use tracing_subscriber::EnvFilter;
 
 use crate::api;
 use crate::config::Overrides;
 use crate::daemon::{self, Origin, Places};
 use crate::dataplane::Mode;
+use crate::logging::LogFormat;
 
 #[derive(Debug, Args)]
 pub(super) struct Run {
@@ -29,6 +28,9 @@ pub(super) struct Run {
     /// Log each packet that is not forwarded, and why: for finding faults, not for every day
     #[arg(long)]
     trace: bool,
+    /// What log lines look like [default: text, or the config file's]
+    #[arg(long, value_enum)]
+    log_format: Option<Format>,
     /// Where the files that were applied, and what is set by hand, are kept
     #[arg(long, env = "LVX_STATE_DIR", default_value = "/var/lib/lvx")]
     state_dir: PathBuf,
@@ -42,21 +44,25 @@ enum XdpMode {
     Generic,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// A JSON object a line
+    Json,
+}
+
 impl Run {
     pub(super) fn run(self) -> Result<()> {
-        let filter = EnvFilter::try_from_env("LVX_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-        let colours = std::io::stderr().is_terminal();
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_writer(std::io::stderr)
-            .with_ansi(colours)
-            .with_target(false)
-            .init();
         let xdp_mode = self.xdp_mode.map(|mode| match mode {
             XdpMode::Native => Mode::Native,
             XdpMode::Generic => Mode::Generic,
         });
-        let overrides = Overrides { interfaces: self.interface, xdp_mode, trace: self.trace };
+        let log = self.log_format.map(|format| match format {
+            Format::Text => LogFormat::Text,
+            Format::Json => LogFormat::Json,
+        });
+        let overrides = Overrides { interfaces: self.interface, xdp_mode, trace: self.trace, log };
         let origin = Origin { file: self.config, overrides };
         let places = Places { socket: self.socket, state: self.state_dir };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -6,25 +6,27 @@ use std::fmt::Write as _;
 use super::drain::time;
 use super::report;
 use crate::api::{
-    Change, Generation, Health, NeighbourState, NoticeCounts, Quorum, Role, ServerEntry, ServiceEntry, Status,
-    VipState, VipStatus,
+    Change, Generation, Handshakes, Health, NeighbourState, NoticeCounts, Quorum, Role, ServerEntry, ServiceEntry,
+    Status, VipState, VipStatus,
 };
 use crate::model::{Service, server_name};
 
+use super::paint::Paint;
+
 /// The status as text: what is wrong first.
-pub(super) fn text(status: &Status) -> String {
+pub(super) fn text(status: &Status, paint: Paint) -> String {
     let mut out = String::new();
-    write(&mut out, status).expect("writing to a String never fails");
+    write(&mut out, status, paint).expect("writing to a String never fails");
     out
 }
 
-fn write(out: &mut String, status: &Status) -> std::fmt::Result {
+fn write(out: &mut String, status: &Status, paint: Paint) -> std::fmt::Result {
     writeln!(out, "lvx {}, up {}", status.version, duration(status.uptime))?;
     if let Some(Generation { number, name, time, .. }) = &status.generation {
         writeln!(out, "generation {number}: {name}, applied {}", report::at(*time))?;
     }
     for warning in &status.warnings {
-        writeln!(out, "! {warning}")?;
+        writeln!(out, "{} {warning}", paint.warning("!"))?;
     }
     writeln!(out, "\nINTERFACE        MODE      STATE  MAC")?;
     for interface in &status.interfaces {
@@ -34,7 +36,7 @@ fn write(out: &mut String, status: &Status) -> std::fmt::Result {
     write_vips(out, &status.vips)?;
     let by_hand: HashSet<_> = status.by_hand.iter().map(|change| change.name.as_str()).collect();
     for service in &status.services {
-        write_service(out, service, &by_hand)?;
+        write_service(out, service, &by_hand, paint)?;
     }
     write_by_hand(out, &status.by_hand)?;
     let set: Vec<_> = status.sysctls.iter().filter(|sysctl| sysctl.value != sysctl.default).collect();
@@ -96,7 +98,7 @@ fn write_vips(out: &mut String, vips: &[VipStatus]) -> std::fmt::Result {
     Ok(())
 }
 
-fn write_service(out: &mut String, entry: &ServiceEntry, by_hand: &HashSet<&str>) -> std::fmt::Result {
+fn write_service(out: &mut String, entry: &ServiceEntry, by_hand: &HashSet<&str>, paint: Paint) -> std::fmt::Result {
     let persistence = entry.service.persistence.map(|persistence| format!(", persistent {} s", persistence.timeout));
     let counters = &entry.counters;
     let Service { id, scheduler, scheduler_flags, .. } = &entry.service;
@@ -113,7 +115,7 @@ fn write_service(out: &mut String, entry: &ServiceEntry, by_hand: &HashSet<&str>
     writeln!(out, "  REAL SERVER                    WEIGHT  ACTIVE  INACTIVE  TEMPLATES  HEALTH, NEIGHBOUR")?;
     for server in &entry.servers {
         let is_by_hand = by_hand.contains(server_name(id, &server.server).as_str());
-        write_server(out, server, if is_by_hand { ", by hand" } else { "" })?;
+        write_server(out, server, if is_by_hand { ", by hand" } else { "" }, paint)?;
     }
     if entry.servers.is_empty() {
         writeln!(out, "  none: clients get port unreachable")?;
@@ -121,27 +123,28 @@ fn write_service(out: &mut String, entry: &ServiceEntry, by_hand: &HashSet<&str>
     Ok(())
 }
 
-fn write_server(out: &mut String, entry: &ServerEntry, mark: &str) -> std::fmt::Result {
+fn write_server(out: &mut String, entry: &ServerEntry, mark: &str, paint: Paint) -> std::fmt::Result {
     let server = std::net::SocketAddr::new(entry.server.address, entry.server.port).to_string();
     let health = match &entry.health {
         Health::Unchecked => "unchecked".to_owned(),
         Health::Up { detail } => format!("up ({detail})"),
-        Health::Down { reason } => format!("DOWN ({reason})"),
+        Health::Down { reason } => format!("{} ({reason})", paint.bad("DOWN")),
     };
     let asked = entry.asked.map(|via| format!(" via {}", via.name())).unwrap_or_default();
     let neighbour = match &entry.neighbour {
         NeighbourState::Reachable { interface, mac } => format!("{mac} on {interface}"),
         NeighbourState::Local => "this machine".to_owned(),
-        NeighbourState::Unresolved { reason } => format!("UNREACHABLE ({reason})"),
+        NeighbourState::Unresolved { reason } => format!("{} ({reason})", paint.bad("UNREACHABLE")),
     };
     let role = role(&entry.role).map(|role| format!("{role}, ")).unwrap_or_default();
     writeln!(
         out,
-        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {role}{health}{asked}, {neighbour}{mark}",
+        "  {server:<30} {:<7} {:<7} {:<9} {:<10} {role}{health}{asked}, {neighbour}{}{mark}",
         entry.effective_weight.unwrap_or(entry.server.weight),
         entry.active,
         entry.inactive,
-        entry.persistent
+        entry.persistent,
+        handshakes(&entry.handshakes)
     )
 }
 
@@ -157,6 +160,13 @@ fn role(role: &Role) -> Option<String> {
         Role::Drained => Some("drained, out of service".to_owned()),
         Role::Sorry => Some("sorry".to_owned()),
     }
+}
+
+/// The share of TCP connections that got past the SYN, and SYNs that came again; nothing before the first one.
+fn handshakes(counted: &Handshakes) -> String {
+    let Handshakes { begun: begun @ 1.., confirmed, retransmitted } = *counted else { return String::new() };
+    let again = if retransmitted > 0 { format!(", {retransmitted} SYNs again") } else { String::new() };
+    format!(", {confirmed} of {begun} past the SYN{again}")
 }
 
 fn duration(seconds: u64) -> String {
@@ -202,13 +212,23 @@ mod tests {
             warnings: vec!["a warning".into()],
             ..Status::default()
         };
-        let text = text(&status);
+        let coloured = text(&status, Paint::Colours);
+        let text = text(&status, Paint::Plain);
         assert!(text.starts_with("lvx 1.0, up 1 h 1 min\n! a warning\n"), "{text}");
         assert!(text.contains("eth0             native    up     02:00:00:00:00:01"), "{text}");
         let vip = "172.16.100.1/32                  eth1             0          MISSING (there is no interface eth1)";
         assert!(text.contains(vip), "{text}");
         assert!(text.contains("fragment                3            a meaning"), "{text}");
         assert!(text.contains("\nnet.ipv4.vs.drop_entry = 1\n"), "{text}");
+        assert!(coloured.contains("\n\u{1b}[33m!\u{1b}[0m a warning\n") && !text.contains('\u{1b}'), "{coloured}");
         assert!(!text.contains("vlan") && !text.contains("drop_packet"), "{text}");
+    }
+
+    #[test]
+    fn how_many_connections_get_past_the_syn() {
+        let of = |begun, confirmed, retransmitted| handshakes(&Handshakes { begun, confirmed, retransmitted });
+        assert_eq!(of(0, 0, 0), "");
+        assert_eq!(of(40, 40, 0), ", 40 of 40 past the SYN");
+        assert_eq!(of(40, 3, 71), ", 3 of 40 past the SYN, 71 SYNs again");
     }
 }

@@ -11,7 +11,7 @@ use super::section::Section;
 const INTERFACE_NAME_MAX: usize = 15;
 
 /// Most applied files that are kept.
-const MOST_GENERATIONS: u32 = 1000;
+pub(super) const MOST_GENERATIONS: u32 = 1000;
 
 pub(super) fn read(root: &Section<'_>, config: &mut Config) {
     config.interfaces = interfaces(root);

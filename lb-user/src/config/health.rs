@@ -5,10 +5,11 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::health::{Check, CheckKind, Target, Via};
+use crate::health::{Check, CheckKind, PassiveCheck, Target, Via};
 use crate::model::{Protocol, ServiceId};
 
 use super::item::Item;
+use super::passive;
 use super::section::Section;
 
 mod dns;
@@ -38,6 +39,7 @@ pub(super) struct Setting {
     first: Template,
     /// The others of a list.
     more: Vec<Template>,
+    passive: Option<PassiveCheck>,
 }
 
 /// A check that does not know its server yet.
@@ -76,10 +78,13 @@ fn differing(item: &Item<'_>, outer: &Setting) -> Setting {
         }
         None => (item, &[] as &[Item<'_>]),
     };
-    let read = first.table(|section| (Rhythm::read(section, &outer.rhythm), template(section, &outer.first)));
-    let (rhythm, first) = read.unwrap_or_else(|| (outer.rhythm, outer.first.clone()));
+    let read = first.table(|section| {
+        let passive = passive::read(section, outer.passive);
+        (Rhythm::read(section, &outer.rhythm), template(section, &outer.first), passive)
+    });
+    let (rhythm, first, passive) = read.unwrap_or_else(|| (outer.rhythm, outer.first.clone(), outer.passive));
     let more = more.iter().filter_map(|item| another(item, &outer.first)).collect();
-    Setting { on: true, rhythm, first, more }
+    Setting { on: true, rhythm, first, more, passive }
 }
 
 /// A check of a list after the first.
@@ -113,7 +118,12 @@ impl Setting {
     pub(super) fn off() -> Self {
         let timeout = Duration::from_secs(1);
         let first = Template { kind: CheckKind::Tcp, address: None, port: None, via: None, timeout };
-        Self { on: false, rhythm: Rhythm::default(), first, more: Vec::new() }
+        Self { on: false, rhythm: Rhythm::default(), first, more: Vec::new(), passive: None }
+    }
+
+    /// Whether clients' handshakes speak for and against a server.
+    pub(super) fn passive(&self) -> Option<PassiveCheck> {
+        self.passive.filter(|_| self.on)
     }
 
     /// The check of one server, or none where servers are not checked.

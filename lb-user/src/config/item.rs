@@ -106,6 +106,23 @@ impl<'d> Item<'d> {
         number
     }
 
+    /// A number that need not be whole.
+    pub(super) fn fraction(&self, range: RangeInclusive<f64>) -> Option<f64> {
+        let text = match self.value.get_ref() {
+            DeValue::Float(fraction) => fraction.as_str(),
+            DeValue::Integer(_) => self.written(),
+            DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                return self.refuse_type("a number");
+            }
+        };
+        let number = text.replace('_', "").parse().ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            let (first, last) = range.into_inner();
+            self.refuse(&format!("{} is out of range: {first}..={last}", self.written()), "");
+        }
+        number
+    }
+
     /// A table, with what it inherits: those of the same key beneath it, down to the first value that is no table.
     pub(super) fn table<T>(&self, reader: impl FnOnce(&Section<'d>) -> T) -> Option<T> {
         self.table_over(&[], reader)

@@ -4,6 +4,7 @@
 //! value is refused a default stands in for it, so that the rest is still looked at; one problem, and nothing of the
 //! file is used. docs/config.md is the reference of its keys.
 
+mod api;
 mod difference;
 mod document;
 mod general;
@@ -12,7 +13,9 @@ mod identity;
 mod inheritance;
 mod item;
 mod marks;
+mod observe;
 mod overrides;
+mod passive;
 mod policy;
 mod problem;
 mod schema;
@@ -25,12 +28,15 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::api::settings::Settings;
 use crate::dataplane::{Mode, Sizes};
-use crate::health::{Check, Target};
+use crate::health::{Check, PassiveCheck, Target};
+use crate::logging::LogFormat;
 use crate::model::marks::MarkRule;
 use crate::model::policy::{Notify, Policy};
 use crate::model::{Model, Service, ServiceId, Sysctls, Timeouts};
@@ -73,8 +79,16 @@ pub struct Config {
     /// Services, in the order of the file. The servers of each are newest first: the file's order is that of
     /// `ipvsadm -a` commands, and IPVS puts each new server at the head of its list.
     pub services: Vec<Service>,
+    /// How the API is offered.
+    pub api: Settings,
     /// Health checks of the real servers that have one.
     pub health: BTreeMap<Target, Check>,
+    /// Real servers that clients' handshakes speak for and against.
+    pub passive: BTreeMap<Target, PassiveCheck>,
+    /// Where metrics are served by plain HTTP, if anywhere.
+    pub metrics: Option<SocketAddr>,
+    /// What log lines look like; the command line may say otherwise.
+    pub log: LogFormat,
     /// What becomes of servers that fail, for services that say anything of it.
     pub policies: BTreeMap<ServiceId, Policy>,
     /// Who is told of transitions.
@@ -97,7 +111,11 @@ impl Default for Config {
             mark_rules: Vec::new(),
             vips: Vec::new(),
             services: Vec::new(),
+            api: Settings::default(),
             health: BTreeMap::new(),
+            passive: BTreeMap::new(),
+            metrics: None,
+            log: LogFormat::default(),
             policies: BTreeMap::new(),
             notify: Notify::default(),
             warnings: Vec::new(),
@@ -151,7 +169,9 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Vec<Problem>> {
 
 fn read(root: &Section<'_>, config: &mut Config) {
     general::read(root, config);
+    api::read(root, &mut config.api);
     marks::read(root, config);
+    observe::read(root, config);
     if let Some(item) = root.get("notify") {
         config.notify = policy::notify(&item, &Notify::default());
     }

@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::dataplane::Mode;
+use crate::logging::LogFormat;
 
 /// What the command line of `lvx run` says, whichever file is applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Overrides {
     pub xdp_mode: Option<Mode>,
     /// See [`Config::trace`].
     pub trace: bool,
+    /// What log lines look like, whatever the file says.
+    pub log: Option<LogFormat>,
 }
 
 impl Overrides {
@@ -24,6 +27,7 @@ impl Overrides {
             }
         }
         config.trace = self.trace;
+        config.log = self.log.unwrap_or(config.log);
         config.xdp_mode = self.xdp_mode.unwrap_or(config.xdp_mode);
         config
     }

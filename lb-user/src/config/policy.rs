@@ -13,7 +13,7 @@ use super::item::Item;
 use super::section::Section;
 use super::server::{port_in, refuse_other_family};
 
-const SLOW_START: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+pub(super) const SLOW_START: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
 
 /// Schemes of URLs that can be posted to.
 const SCHEMES: [&str; 1] = ["http"];

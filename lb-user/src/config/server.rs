@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
-use crate::health::{Check, Target};
+use crate::health::{Check, PassiveCheck, Target};
 use crate::model::policy::ServerPolicy;
 use crate::model::{Family, ForwardingMethod, RealServer, ServiceId};
 
@@ -23,6 +23,7 @@ pub(super) struct Servers<'d> {
     inherited: Vec<Layer<'d>>,
     count: u32,
     checks: BTreeMap<Target, Check>,
+    passive: BTreeMap<Target, PassiveCheck>,
     /// What servers of the service that was read last have instead of its rules.
     policies: BTreeMap<(IpAddr, u16), ServerPolicy>,
 }
@@ -30,11 +31,12 @@ pub(super) struct Servers<'d> {
 impl<'d> Servers<'d> {
     /// `inherited` is what each server inherits.
     pub(super) fn new(size: u32, weight_limit: u32, inherited: Vec<Layer<'d>>) -> Self {
-        Self { size, weight_limit, inherited, count: 0, checks: BTreeMap::new(), policies: BTreeMap::new() }
+        let (checks, passive, policies) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { size, weight_limit, inherited, count: 0, checks, passive, policies }
     }
 
-    pub(super) fn into_checks(self) -> BTreeMap<Target, Check> {
-        self.checks
+    pub(super) fn into_checks(self) -> (BTreeMap<Target, Check>, BTreeMap<Target, PassiveCheck>) {
+        (self.checks, self.passive)
     }
 
     /// What servers of the service that was read last have instead of its rules.
@@ -65,6 +67,7 @@ impl<'d> Servers<'d> {
                     self.policies.insert((server.address, server.port), own_policy);
                 }
                 let target = Target { id, address: server.address, port: server.port };
+                self.passive.extend(health.passive().map(|check| (target, check)));
                 match health.check(&target) {
                     Ok(check) => self.checks.extend(check.map(|check| (target, check))),
                     Err(unaskable) if own => unaskable.refuse(section),

@@ -31,7 +31,7 @@ pub(super) fn read<'d>(root: &Section<'d>, defaults: &Setting, inheritance: &Inh
         });
         config.services.extend(service.flatten());
     }
-    config.health = servers.into_checks();
+    (config.health, config.passive) = servers.into_checks();
 }
 
 fn refuse_beyond(section: &Section<'_>, index: usize, size: u32) {

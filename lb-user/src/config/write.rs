@@ -3,10 +3,14 @@
 //! What is at its default is left out. Templates and defaults of a file that was applied are not told apart any more:
 //! each service says all of its own.
 
+mod api;
 mod health;
+mod policy;
 mod service;
+mod vips;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::Serialize;
 use serde::ser::Error as _;
@@ -14,10 +18,17 @@ use serde::ser::Error as _;
 use super::Config;
 use crate::dataplane::{Mode, Sizes};
 use crate::model::marks::{MarkRule, MarkRuleConfig};
+use crate::model::policy::Policy;
 use crate::model::{Timeouts, sysctls};
 
+use api::ApiTable;
+pub(super) use api::words as api_words;
 pub(super) use health::words as health_words;
-use service::ServiceTable;
+use policy::NotifyTable;
+pub(super) use policy::{notify_words, words as policy_words};
+use service::{Checks, ServiceTable};
+use vips::VipTable;
+pub(super) use vips::words as vip_words;
 
 /// The file, key by key in the order in which it is written.
 #[derive(Serialize)]
@@ -36,6 +47,16 @@ struct File<'c> {
     generations: Option<GenerationsTable>,
     #[serde(skip_serializing_if = "Option::is_none")]
     marks: Option<MarksTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api: Option<ApiTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<MetricsTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<LogTable>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notify: Option<NotifyTable>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    vip: Vec<VipTable>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     service: Vec<ServiceTable>,
 }
@@ -43,6 +64,16 @@ struct File<'c> {
 #[derive(Serialize)]
 struct GenerationsTable {
     keep: u32,
+}
+
+#[derive(Serialize)]
+struct MetricsTable {
+    listen: SocketAddr,
+}
+
+#[derive(Serialize)]
+struct LogTable {
+    format: &'static str,
 }
 
 #[derive(Serialize)]
@@ -69,15 +100,21 @@ pub fn write(config: &Config) -> Result<String, toml::ser::Error> {
         follow_netfilter,
         mark_rules,
         services,
+        api,
+        metrics,
+        log,
         health,
-        policies: _,
-        notify: _,
-        vips: _,
+        passive,
+        policies,
+        notify,
+        vips,
+        // They are about a file that was read.
         warnings: _,
     } = config;
     let default = Config::default();
     let differ = |sysctl: &&sysctls::Sysctl| sysctl.get(ipvs) != sysctl.get(&default.ipvs);
     let keep = *generations_kept;
+    let default_policy = Policy::default();
     toml::to_string(&File {
         interfaces,
         xdp_mode: (*xdp_mode != default.xdp_mode).then_some(*xdp_mode),
@@ -86,7 +123,18 @@ pub fn write(config: &Config) -> Result<String, toml::ser::Error> {
         ipvs: sysctls::ALL.iter().filter(differ).map(|sysctl| (sysctl.name, sysctl.get(ipvs))).collect(),
         generations: (keep != default.generations_kept).then_some(GenerationsTable { keep }),
         marks: marks(*follow_netfilter, mark_rules)?,
-        service: services.iter().map(|service| ServiceTable::of(service, health)).collect(),
+        api: (*api != default.api).then(|| ApiTable::of(api)),
+        metrics: metrics.map(|listen| MetricsTable { listen }),
+        log: (*log != default.log).then(|| LogTable { format: log.name() }),
+        notify: (*notify != default.notify).then(|| NotifyTable::of(notify, &default.notify)),
+        vip: vips.iter().map(VipTable::of).collect(),
+        service: services
+            .iter()
+            .map(|service| {
+                let policy = policies.get(&service.id).unwrap_or(&default_policy);
+                ServiceTable::of(service, &Checks { active: health, passive }, policy, notify)
+            })
+            .collect(),
     })
 }
 

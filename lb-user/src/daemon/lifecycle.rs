@@ -147,6 +147,7 @@ impl Daemon<'_> {
             | Request::SetSysctls { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Drain { .. }
@@ -214,6 +215,7 @@ impl Daemon<'_> {
         self.follow_netfilter(follow);
         self.questions.set_interfaces(&mut self.director, &interfaces);
         self.follow_model();
+        self.watch_handshakes();
         self.vips.set(&vips, &interfaces);
         if let Err(error) = self.lifecycle.generations.keep(most) {
             tracing::warn!("an old generation stays: {error}");

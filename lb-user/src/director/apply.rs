@@ -5,9 +5,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
+use crate::api::event::Event;
 use crate::api::{Change, Generation, Refusal, Report, Request};
 use crate::config::{self, Config};
 use crate::director::Director;
+use crate::director::log::Author;
 use crate::journal::{Journal, Record};
 use crate::model::{Merged, Model, differences, merge, plan};
 
@@ -67,18 +69,20 @@ impl Director {
         let replay = record.replay(old);
         let Merged { model, overruled } = merge(old, &replay.model, &self.base.model);
         let is_less = !replay.warnings.is_empty() || !overruled.is_empty();
-        self.warnings.extend(replay.warnings);
+        replay.warnings.into_iter().for_each(|warning| self.warn(warning));
         self.tell_overruled(&overruled);
         self.policies.quiet = true;
+        self.author = Author::Journal;
         for change in plan(&self.model, &model) {
             if let Err(refusal) = self.change(&change) {
                 self.warn(format!("a change made by hand could not be made again: {refusal}"));
             }
         }
         self.policies.quiet = false;
+        self.author = Author::Command;
         if is_less {
             match record.keep_before() {
-                Ok(sentence) => self.warnings.push(sentence),
+                Ok(sentence) => self.warn(sentence),
                 Err(error) => self.warn(format!("cannot keep the changes made by hand as they were: {error}")),
             }
         }
@@ -140,19 +144,26 @@ impl Director {
         }
         let Prepared { base, merged, changes } = prepared;
         let before = if changes.is_empty() { None } else { Some(self.model.clone()) };
+        self.author = Author::ConfigFile;
         let done = self
             .attach_new(&config.interfaces)
             .and_then(|()| changes.iter().try_for_each(|change| self.change(change)))
             .and_then(|()| self.rebase(&base, generation.as_ref(), !merged.overruled.is_empty()));
         if let Err(refusal) = done {
+            self.author = Author::TakenBack;
             self.take_back(before.as_ref());
+            self.author = Author::Command;
             return Err(refusal);
         }
+        self.author = Author::Command;
         self.base.model = base;
         self.base.note = None;
         self.base.generation = generation.or(self.base.generation.take());
         self.tell_overruled(&merged.overruled);
         self.take_over(config);
+        if let Some(Generation { number, .. }) = self.base.generation {
+            self.events.tell(|| Event::Applied { generation: number });
+        }
         Ok(report)
     }
 
@@ -206,6 +217,7 @@ impl Director {
                 | Request::Zero { .. }
                 | Request::List { .. }
                 | Request::Connections
+                | Request::ConnectionPart { .. }
                 | Request::Timeouts
                 | Request::Sysctls
                 | Request::Status
@@ -254,6 +266,9 @@ impl Director {
             // They need a restart.
             xdp_mode: _,
             sizes: _,
+            api: _,
+            metrics: _,
+            log: _,
             // The command line's.
             trace: _,
             // They came with the model.
@@ -269,6 +284,7 @@ impl Director {
             notify,
             // The daemon's.
             vips: _,
+            passive: _,
             warnings: _,
         } = &config;
         self.detach_all_but(interfaces);

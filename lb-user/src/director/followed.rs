@@ -95,6 +95,7 @@ impl Director {
             | Request::SetSysctls { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Status

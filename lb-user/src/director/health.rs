@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::api;
+use crate::api::event::Event;
 use crate::director::Director;
 use crate::director::notify::Notice;
 use crate::health::{Check, Report, Target, Via};
@@ -50,7 +51,12 @@ impl Director {
         if report.healthy && !before {
             self.policies.start_ramp(&target.id, server, Instant::now());
         }
+        let told = self.policies.verdict(&id).map(|verdict| verdict.healthy);
         self.policies.set_verdict(id, report.clone());
+        if told != Some(report.healthy) {
+            let Target { id: service, address, port } = *target;
+            self.events.tell(|| Event::Health { id: service, address, port, health: self.health(&id) });
+        }
         let Report { healthy, detail, weight: said } = report;
         let server = SocketAddr::new(target.address, target.port);
         if healthy == before {

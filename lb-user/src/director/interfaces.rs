@@ -57,6 +57,22 @@ impl Interfaces {
     }
 }
 
+/// A line for what changed of an interface.
+fn log_change(before: Option<&Link>, link: &Link) {
+    let Some(before) = before else { return };
+    let interface = &link.name;
+    if before.state != link.state {
+        match link.state {
+            LinkState::Up => tracing::info!(interface, "the interface is up"),
+            LinkState::Down => tracing::warn!(interface, "the interface is down"),
+            LinkState::NoCarrier => tracing::warn!(interface, "the interface has no carrier"),
+        }
+    }
+    if let Some(mac) = link.mac.filter(|_| before.mac != link.mac) {
+        tracing::info!(interface, mac = mac_text(mac), "the interface has another MAC address");
+    }
+}
+
 /// `aa:bb:cc:dd:ee:ff`
 pub(super) fn mac_text(mac: [u8; 6]) -> String {
     mac.map(|byte| format!("{byte:02x}")).join(":")
@@ -146,6 +162,7 @@ impl Director {
         let Some(interface) = self.interfaces.named.get_mut(&link.name) else { return };
         let before = interface.link.replace(link.clone());
         if before.as_ref().is_some_and(|before| before.index == link.index) && interface.attachment.is_some() {
+            log_change(before.as_ref(), link);
             if before.is_some_and(|before| before.mac != link.mac)
                 && let Err(error) = self.tables.maps_mut().set_interface(link.index, link.mac)
             {

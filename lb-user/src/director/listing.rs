@@ -1,7 +1,8 @@
 //! What the director says of itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::time::Instant;
 
 use lb_common::flow::{Flow, TEMPLATE_ASSURED, Word};
@@ -10,16 +11,21 @@ use lb_common::service::Traffic;
 use lb_common::tcp::State;
 
 use crate::api::{
-    ConnectionEntry, Counters, NeighbourState, Quorum, ReasonCount, Refusal, Response, Role, ServerEntry, ServiceEntry,
-    Status, SysctlEntry, TableFill,
+    ConnectionEntry, Counters, Handshakes, NeighbourState, Quorum, ReasonCount, Refusal, Response, Role, ServerEntry,
+    ServiceEntry, Status, SysctlEntry, TableFill,
 };
+use crate::dataplane::Early;
 use crate::director::drain::unix_time;
 use crate::director::policies::real_id;
 use crate::director::{Director, effective};
+use crate::health::Target;
 use crate::model::sysctls::{self, Sysctl};
 use crate::model::{RealServer, Service, ServiceId, Sysctls};
 use crate::tables::RealId;
 use crate::tables::maps::{FlowTable, Maps as _};
+
+/// Buckets that are looked at in one go: at most 8,192 flows, a few milliseconds.
+const PART: u32 = 512;
 
 /// The port of a template that may not be used any more (`ip_vs_check_template`).
 const INVALID_PORT: u16 = u16::MAX;
@@ -86,7 +92,9 @@ impl Director {
             persistent: number(counts.persistent),
             counters: counters(traffic),
             rates: self.estimators.server(&real_id),
+            handshakes: self.tables.handshakes(id, &(server.address, server.port)).map(handshakes).unwrap_or_default(),
             health: self.health(&real_id),
+            check: None,
             role,
             effective_weight: self.tables.weight(id, &(server.address, server.port)),
             asked: self.asked(&real_id),
@@ -94,20 +102,61 @@ impl Director {
         }
     }
 
+    /// How far TCP connections with a server got; `None` if there is no such server.
+    pub fn handshakes(&self, target: &Target) -> Option<lb_common::handshake::Handshakes> {
+        self.tables.handshakes(&target.id, &(target.address, target.port))
+    }
+
     /// The connection table and the templates.
     pub(super) fn connections(&mut self) -> Result<Response, Refusal> {
-        let now = self.sweep().map_err(|error| Refusal::Other(format!("{error:#}")))?;
-        let servers: HashMap<u32, RealId> = self.tables.slots().into_iter().collect();
+        let (mut all, mut from) = (Vec::new(), Some(0));
+        while let Some(first) = from {
+            let (connections, next) = self.part(first)?;
+            all.extend(connections);
+            from = next;
+        }
+        Ok(Response::Connections { connections: all })
+    }
+
+    /// A part of them.
+    pub(super) fn connection_part(&mut self, from: u32) -> Result<Response, Refusal> {
+        let (connections, next) = self.part(from)?;
+        Ok(Response::ConnectionPart { connections, next })
+    }
+
+    /// The flows of the [`PART`] buckets from this one on, those of connections first, and where the next part begins.
+    fn part(&mut self, from: u32) -> Result<(Vec<ConnectionEntry>, Option<u32>), Refusal> {
+        let count = |table| self.tables.maps().buckets(table);
+        let (connections, templates) = (count(FlowTable::Connections), count(FlowTable::Templates));
+        let (table, first, last) = match from.checked_sub(connections) {
+            None => (FlowTable::Connections, from, connections.min(from.saturating_add(PART))),
+            Some(first) => (FlowTable::Templates, first.min(templates), templates.min(first.saturating_add(PART))),
+        };
+        let buckets = first..last;
+        // What expired is not shown.
+        let early = Early { homeless: self.tables.flush_is_due(), lot: 0 };
+        let now = self.plane.sweep_buckets(table, buckets.clone(), early);
+        let now = now.map_err(|error| Refusal::Other(format!("{error:#}")))?;
+        let next = match table {
+            FlowTable::Connections => Some(last),
+            FlowTable::Templates => Some(connections + last).filter(|_| last < templates),
+        };
+        Ok((self.rows(table, buckets, now), next))
+    }
+
+    fn rows(&self, table: FlowTable, buckets: Range<u32>, now: u64) -> Vec<ConnectionEntry> {
         let maps = self.tables.maps();
         let hz = u64::from(maps.hz());
-        let mut connections = Vec::new();
-        for table in [FlowTable::Connections, FlowTable::Templates] {
-            maps.flows(table, &mut |_, flow| {
-                let Some(server) = servers.get(&flow.real) else { return };
-                connections.push(row(table, flow, server, now, hz));
-            });
+        let mut flows = Vec::new();
+        maps.flows_in(table, buckets, &mut |_, flow| flows.push(*flow));
+        if flows.is_empty() {
+            return Vec::new();
         }
-        Ok(Response::Connections { connections })
+        let wanted: HashSet<u32> = flows.iter().map(|flow| flow.real).collect();
+        let slots = self.tables.slots().into_iter();
+        let servers: HashMap<u32, RealId> = slots.filter(|(slot, _)| wanted.contains(slot)).collect();
+        let row = |flow: &Flow| Some(row(table, flow, servers.get(&flow.real)?, now, hz));
+        flows.iter().filter_map(row).collect()
     }
 
     /// The sysctls, automatic modes as they are now.
@@ -165,6 +214,11 @@ fn unknown() -> NeighbourState {
 
 fn counters(traffic: Traffic) -> Counters {
     Counters { connections: traffic.connections, packets: traffic.packets, bytes: traffic.bytes }
+}
+
+fn handshakes(counted: lb_common::handshake::Handshakes) -> Handshakes {
+    let lb_common::handshake::Handshakes { begun, confirmed, retransmitted, reserved: _ } = counted;
+    Handshakes { begun, confirmed, retransmitted }
 }
 
 /// A row of `ipvsadm -Lc` (`ip_vs_conn_seq_show`).

@@ -86,7 +86,10 @@ impl Director {
         let outcome = compile(&self.marks.netfilter, &self.marks.own, &interfaces)
             .map_err(|error| error.to_string())
             .and_then(|nodes| self.tables.set_marks(&nodes).map_err(|refusal| refusal.to_string()));
-        self.marks.problem =
-            outcome.err().map(|why| format!("the mark rules are as they were before the last change: {why}"));
+        let problem = outcome.err().map(|why| format!("the mark rules are as they were before the last change: {why}"));
+        if let Some(problem) = problem.as_ref().filter(|problem| self.marks.problem.as_ref() != Some(*problem)) {
+            tracing::warn!("{problem}");
+        }
+        self.marks.problem = problem;
     }
 }

@@ -10,6 +10,7 @@ mod forecast;
 mod health;
 mod interfaces;
 mod listing;
+mod log;
 mod marks;
 pub mod notify;
 mod policies;
@@ -21,7 +22,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::api::{Refusal, Request, Response};
+use crate::api::event::{Event, Events};
+use crate::api::{self, Refusal, Request, Response};
 use crate::config::Config;
 use crate::dataplane::{DataPlane, Early};
 use crate::journal::Journal;
@@ -35,6 +37,7 @@ use apply::Base;
 use estimator::Estimators;
 use followed::Followed;
 use interfaces::Interfaces;
+use log::{Author, Before};
 use marks::Marks;
 use notify::Notifier;
 use policies::Policies;
@@ -56,6 +59,9 @@ pub struct Director {
     live: [u64; 2],
     sizes: [u64; 2],
     warnings: Vec<String>,
+    events: Events,
+    /// Whose changes are being made.
+    author: Author,
 }
 
 impl Director {
@@ -81,6 +87,8 @@ impl Director {
             live: [0; 2],
             sizes: [config.sizes.connections.into(), config.sizes.templates.into()],
             warnings: Vec::new(),
+            events: Events::default(),
+            author: Author::ConfigFile,
         };
         let sorry: Vec<_> = director.policies.sorry_servers().map(|server| server.address).collect();
         director.followed.replace(&[], &sorry);
@@ -89,6 +97,11 @@ impl Director {
             director.change(&change).map_err(|refusal| anyhow::anyhow!("{refusal}"))?;
         }
         director.policies.quiet = false;
+        director.author = Author::Command;
+        if !config.services.is_empty() {
+            let real_servers: usize = config.services.iter().map(|service| service.servers.len()).sum();
+            tracing::info!(services = config.services.len(), real_servers, "services of the config file");
+        }
         director.compile_marks();
         Ok(director)
     }
@@ -96,6 +109,7 @@ impl Director {
     /// Tells the operator, once.
     pub fn warn(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
+            tracing::warn!("{warning}");
             self.warnings.push(warning);
         }
     }
@@ -114,6 +128,7 @@ impl Director {
         match request {
             Request::List { id } => Ok(self.list(id.as_ref())),
             Request::Connections => self.connections(),
+            Request::ConnectionPart { from } => self.connection_part(*from),
             Request::Timeouts => Ok(Response::Timeouts { timeouts: self.model.timeouts() }),
             Request::Sysctls => Ok(Response::Sysctls { sysctls: self.sysctls() }),
             Request::Status => Ok(Response::Status { status: Box::new(self.status()?) }),
@@ -125,8 +140,10 @@ impl Director {
                 }
                 Ok(Response::Done)
             }
-            Request::Drain { which, seconds, now } => self.drain(*which, *seconds, *now),
-            Request::Undrain { which } => self.undrain(*which),
+            Request::Drain { which, seconds, now } => {
+                self.drain(*which, *seconds, *now).inspect(|_| self.events.made(request))
+            }
+            Request::Undrain { which } => self.undrain(*which).inspect(|_| self.events.made(request)),
             Request::Drains => Ok(self.drains()),
             Request::AddService { .. }
             | Request::EditService { .. }
@@ -155,6 +172,7 @@ impl Director {
     /// Makes a checked change: first the tables, which may find no room, then the model.
     fn change(&mut self, request: &Request) -> Result<(), Refusal> {
         self.model.check(request)?;
+        let before = Before::of(&self.model, request);
         match request {
             Request::AddService { service } => self.tables.add_service(service)?,
             Request::EditService { service } => self.tables.edit_service(service)?,
@@ -176,6 +194,7 @@ impl Director {
             | Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Status
@@ -192,6 +211,8 @@ impl Director {
         self.follow(request);
         self.model.commit(request);
         self.carry_out(request);
+        log::changed(self.author, request, &before, &self.model);
+        self.events.made(request);
         Ok(())
     }
 
@@ -213,6 +234,7 @@ impl Director {
             | Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Drain { .. }
@@ -242,9 +264,10 @@ impl Director {
         let after = self.model.part(request);
         let Some(journal) = self.journal.as_mut().filter(|_| after != *before) else { return Ok(()) };
         let Err(error) = journal.append(request) else { return Ok(()) };
-        for undo in plan(&after, before) {
-            self.change(&undo)?;
-        }
+        self.author = Author::TakenBack;
+        let undone = plan(&after, before).iter().try_for_each(|undo| self.change(undo));
+        self.author = Author::Command;
+        undone?;
         Err(Refusal::Other(format!("cannot keep the change, so it is not made: {error}")))
     }
 
@@ -284,6 +307,7 @@ impl Director {
             neighbours::Path::Unresolved { .. } => Path::Unknown,
         };
         self.tables.set_path(address, words);
+        self.events.tell(|| Event::Neighbour { address, neighbour: api::NeighbourState::from(&path) });
         self.paths.insert(address, path);
     }
 
@@ -327,6 +351,11 @@ impl Director {
         if self.model.sysctls().run_estimation {
             self.estimators.step(&self.model, &self.tables);
         }
+    }
+
+    /// What changes is told here.
+    pub fn events(&self) -> Events {
+        self.events.clone()
     }
 
     /// The packet program, to run it on frames.

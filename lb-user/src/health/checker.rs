@@ -13,7 +13,7 @@ use super::check::{Check, Target, Via};
 use super::probe::{self, Answer};
 use super::sockets::Sockets;
 use super::state::{Outcome, State};
-use crate::api::Health;
+use crate::api::{CheckTimes, Health};
 use crate::leg::Door;
 
 /// A real server's health has changed.
@@ -106,10 +106,16 @@ impl Checker {
         let state = State::new(check.rise, check.fall).resume(report.healthy);
         let report = Arc::new(Mutex::new(report));
         lock(&self.news).push(target);
-        let teller =
-            Teller { target, report: Arc::clone(&report), news: Arc::clone(&self.news), events: self.events.clone() };
+        let times = Arc::default();
+        let teller = Teller {
+            target,
+            report: Arc::clone(&report),
+            times: Arc::clone(&times),
+            news: Arc::clone(&self.news),
+            events: self.events.clone(),
+        };
         let task = tokio::spawn(watch(check.clone(), sockets, state, teller));
-        Watch { check, report, task }
+        Watch { check, report, times, task }
     }
 
     /// What the last probe of a target said, if it is checked.
@@ -122,6 +128,12 @@ impl Checker {
     pub fn take_news(&self) -> Vec<(Target, Report)> {
         let targets = std::mem::take(&mut *lock(&self.news));
         targets.into_iter().filter_map(|target| Some((target, self.report(&target)?))).collect()
+    }
+
+    /// How long a target's probes took, if there was one.
+    pub fn times(&self, target: &Target) -> Option<CheckTimes> {
+        let times = *lock(&self.watches.get(target)?.times);
+        (times.probes > 0).then_some(times)
     }
 }
 
@@ -136,6 +148,7 @@ impl Report {
 struct Watch {
     check: Check,
     report: Arc<Mutex<Report>>,
+    times: Arc<Mutex<CheckTimes>>,
     task: JoinHandle<()>,
 }
 
@@ -155,6 +168,7 @@ impl Drop for Watch {
 struct Teller {
     target: Target,
     report: Arc<Mutex<Report>>,
+    times: Arc<Mutex<CheckTimes>>,
     news: News,
     events: Sender<HealthEvent>,
 }
@@ -193,7 +207,14 @@ async fn watch(check: Check, sockets: Sockets, mut state: State, teller: Teller)
         if state.against() == 0 {
             first_against = Instant::now();
         }
-        let (transition, detail, weight) = match probe::outcome(&check, &sockets, state.is_up()).await {
+        let asked = Instant::now();
+        let answer = probe::outcome(&check, &sockets, state.is_up()).await;
+        match answer {
+            Answer::Good(_) | Answer::Weighted(..) => lock(&teller.times).add(asked.elapsed(), false),
+            Answer::Bad(_) => lock(&teller.times).add(asked.elapsed(), true),
+            Answer::Unknown(_) => {}
+        }
+        let (transition, detail, weight) = match answer {
             Answer::Good(detail) => (state.observe(Outcome::Good), detail, None),
             Answer::Weighted(detail, weight) => (state.observe(Outcome::Good), detail, Some(weight)),
             Answer::Bad(detail) => (state.observe(Outcome::Bad), with_hint(&check, &sockets, detail), None),

@@ -183,6 +183,7 @@ fn unanswered(answer: &Response) -> Failure {
         Response::Done
         | Response::Services { .. }
         | Response::Connections { .. }
+        | Response::ConnectionPart { .. }
         | Response::Timeouts { .. }
         | Response::Sysctls { .. }
         | Response::Status { .. }

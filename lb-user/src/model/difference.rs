@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Model, Netmask, RealServer, Service, ServiceId, Timeouts, sysctls};
 
 /// What a change is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// An interface that LVX balances on.
@@ -19,6 +20,8 @@ pub enum Subject {
     Timeout,
     /// A sysctl.
     Sysctl,
+    /// An address that LVX puts on an interface.
+    Vip,
     /// A rule that sets firewall marks.
     MarkRule,
     /// A virtual service: its options; with those that come or go their servers.
@@ -29,10 +32,12 @@ pub enum Subject {
     Order,
     /// The health check of a server.
     Health,
+    /// What becomes of a service's servers that fail, and who is told.
+    Policy,
 }
 
 /// Something that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Change {
     /// What it is about.
     pub subject: Subject,
@@ -57,6 +62,8 @@ impl Subject {
             Self::Server => "server",
             Self::Order => "order of servers",
             Self::Health => "health",
+            Self::Vip => "vip",
+            Self::Policy => "policy",
         }
     }
 }

@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Transport protocol of a virtual service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TCP (protocol number 6).
@@ -36,7 +37,7 @@ impl fmt::Display for Protocol {
 }
 
 /// Address family of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Family {
     /// IPv4.
@@ -55,7 +56,7 @@ impl From<IpAddr> for Family {
 }
 
 /// What identifies a virtual service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceId {
     /// (protocol, VIP, port); port 0 is every port.
@@ -63,6 +64,7 @@ pub enum ServiceId {
         /// Transport protocol.
         protocol: Protocol,
         /// Virtual address.
+        #[schema(value_type = String)]
         vip: IpAddr,
         /// Port, host order; 0 is every port and needs persistence.
         port: u16,
@@ -105,7 +107,7 @@ impl fmt::Display for ServiceId {
 }
 
 /// How a new connection picks a real server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SchedulerKind {
     /// Round robin.
@@ -115,6 +117,7 @@ pub enum SchedulerKind {
     /// Least connections.
     Lc,
     /// Weighted least connections (the default of `ipvsadm`).
+    #[default]
     Wlc,
     /// Locality-based least connections.
     Lblc,
@@ -202,7 +205,7 @@ impl SchedulerKind {
 const GENERAL_FLAGS: [&str; 3] = ["flag-1", "flag-2", "flag-3"];
 
 /// Flags of a scheduler (`-b`): three bits (`IP_VS_SVC_F_SCHED1` and so on), whose meaning is the scheduler's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct SchedulerFlags(u8);
 
@@ -273,7 +276,7 @@ impl Netmask {
 }
 
 /// Persistence (`-p`): a client comes back to its real server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Persistence {
     /// Seconds that a template lives after the last new connection, 1..=2678400.
     pub timeout: u32,
@@ -287,52 +290,69 @@ impl Persistence {
 }
 
 /// How a packet reaches its real server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ForwardingMethod {
     /// Direct routing: only the Ethernet header changes (`-g`).
+    #[default]
     Gate,
 }
 
 /// A member of a service.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RealServer {
     /// Address; of the family of its service.
+    #[schema(value_type = String)]
     pub address: IpAddr,
-    /// Port; under direct routing that of the service, 0 where the service has none.
+    /// Port; under direct routing that of the service, 0 where the service has none. Left out: the service's.
+    #[schema(required = false)]
     pub port: u16,
-    /// Weight, 0..=2147483647; 0 is quiesced.
+    /// Weight, 0..=2147483647; 0 is quiesced. Left out: 1.
+    #[serde(default = "one")]
     pub weight: u32,
     /// Forwarding method.
+    #[serde(default)]
     pub method: ForwardingMethod,
     /// At this many connections the server takes no new ones (`-x`); 0 is no limit.
+    #[serde(default)]
     pub upper_threshold: u32,
     /// Below this many it takes new ones again (`-y`); 0 is three quarters of the upper threshold.
+    #[serde(default)]
     pub lower_threshold: u32,
 }
 
+/// The weight of a server of which none was said.
+fn one() -> u32 {
+    1
+}
+
 /// A virtual service and its real servers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Service {
     /// What identifies it.
     pub id: ServiceId,
     /// How a new connection picks a real server.
+    #[serde(default)]
     pub scheduler: SchedulerKind,
     /// Flags of the scheduler (`-b`).
     #[serde(default, skip_serializing_if = "SchedulerFlags::is_empty")]
     pub scheduler_flags: SchedulerFlags,
     /// Persistence, or none.
     pub persistence: Option<Persistence>,
-    /// What part of the client's address persistence looks at; kept, as IPVS does, even without it.
+    /// What part of the client's address persistence looks at; kept, as IPVS does, even without it. Left
+    /// out: the whole address.
+    #[schema(required = false)]
     pub netmask: Netmask,
     /// One-packet scheduling (`-o`), for UDP only.
+    #[serde(default)]
     pub one_packet: bool,
     /// Real servers, newest first, as IPVS keeps them.
+    #[serde(default)]
     pub servers: Vec<RealServer>,
 }
 
 /// Timeouts of `ipvsadm --set`, in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Timeouts {
     /// An established TCP connection.
     pub tcp: u32,

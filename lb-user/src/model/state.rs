@@ -70,6 +70,7 @@ impl Model {
             | Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Status
@@ -136,6 +137,7 @@ impl Model {
             | Request::Zero { id: None }
             | Request::List { id: None }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Status
@@ -200,6 +202,7 @@ impl Model {
             Request::Zero { .. }
             | Request::List { .. }
             | Request::Connections
+            | Request::ConnectionPart { .. }
             | Request::Timeouts
             | Request::Sysctls
             | Request::Status

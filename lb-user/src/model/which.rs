@@ -4,13 +4,15 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ServiceId;
 
 /// Which servers: those with an address, with a port or any, in one service or all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Which {
     /// Address of the server.
+    #[schema(value_type = String)]
     pub address: IpAddr,
     /// Its port; none is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,12 +1,14 @@
 //! The tables in the kernel.
 
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::Result;
 use aya::Ebpf;
 use aya::maps::{HashMap, Map, MapData, MapError};
 use lb_common::flow::{Flow, Word};
+use lb_common::handshake::Handshakes;
 use lb_common::maps as names;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer, mac_word};
@@ -60,6 +62,7 @@ pub struct KernelMaps {
     reals: Shared<RealServer>,
     counts: Shared<Counts>,
     real_stats: Shared<Traffic>,
+    handshakes: Shared<Handshakes>,
     marks: Shared<MarkNode>,
     cells: Shared<Cell>,
     entries: HashMap<MapData, Entry, u32>,
@@ -94,6 +97,7 @@ impl KernelMaps {
             reals: shared(ebpf, names::REALS)?,
             counts: shared(ebpf, names::REAL_COUNTS)?,
             real_stats: shared(ebpf, names::REAL_STATS)?,
+            handshakes: shared(ebpf, names::HANDSHAKES)?,
             marks: shared(ebpf, names::MARKS)?,
             cells: shared(ebpf, names::CELLS)?,
             entries: HashMap::try_from(take(ebpf, names::ENTRY_KEYS)?)?,
@@ -300,13 +304,22 @@ impl Maps for KernelMaps {
         Self::sum(&self.real_stats, self.cpus, self.sizes.real_slots(), index)
     }
 
+    fn handshakes(&self, index: u32) -> Handshakes {
+        let of = |cpu| self.handshakes.read(cpu * self.sizes.real_slots() + index);
+        (0..self.cpus).map(of).fold(Handshakes::default(), |sum, handshakes| sum.and(&handshakes))
+    }
+
     fn writes(&self) -> u64 {
         self.writes
     }
 
-    fn flows(&self, table: FlowTable, visit: &mut dyn FnMut(u32, &Flow)) {
+    fn buckets(&self, table: FlowTable) -> u32 {
+        self.table(table).tags.len()
+    }
+
+    fn flows_in(&self, table: FlowTable, buckets: Range<u32>, visit: &mut dyn FnMut(u32, &Flow)) {
         let table = self.table(table);
-        for bucket in 0..table.tags.len() {
+        for bucket in buckets {
             let tags = table.tags.read(bucket);
             for (half, word) in (0..).zip(tags.words) {
                 for way in 0..WAYS_PER_WORD {

@@ -1,8 +1,10 @@
 //! The one door to the packet path's tables, with a twin in memory for tests.
 
 use std::io;
+use std::ops::Range;
 
 use lb_common::flow::Flow;
+use lb_common::handshake::Handshakes;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer};
 use lb_common::schedule::locality::{Cell, EntryKey};
@@ -71,8 +73,16 @@ pub trait Maps {
     fn service_traffic(&self, index: u32) -> Traffic;
     /// What passed for a real server, all CPUs together.
     fn real_traffic(&self, index: u32) -> Traffic;
+    /// Handshakes with a real server, all CPUs together.
+    fn handshakes(&self, index: u32) -> Handshakes;
     /// How often something was written so far.
     fn writes(&self) -> u64;
+    /// Number of buckets of a table of flows.
+    fn buckets(&self, table: FlowTable) -> u32;
+    /// Shows every live flow in some buckets of a table.
+    fn flows_in(&self, table: FlowTable, buckets: Range<u32>, visit: &mut dyn FnMut(u32, &Flow));
     /// Shows every live flow of a table.
-    fn flows(&self, table: FlowTable, visit: &mut dyn FnMut(u32, &Flow));
+    fn flows(&self, table: FlowTable, visit: &mut dyn FnMut(u32, &Flow)) {
+        self.flows_in(table, 0..self.buckets(table), visit);
+    }
 }

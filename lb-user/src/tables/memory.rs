@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 
 use lb_common::flow::Flow;
+use lb_common::handshake::Handshakes;
 use lb_common::marks::MarkNode;
 use lb_common::real_server::{Counts, RealServer};
 use lb_common::schedule::locality::{Cell, EntryKey, words};
@@ -165,9 +167,17 @@ impl Maps for MemoryMaps {
         Traffic::default()
     }
 
+    fn handshakes(&self, _index: u32) -> Handshakes {
+        Handshakes::default()
+    }
+
     fn writes(&self) -> u64 {
         self.writes
     }
 
-    fn flows(&self, _table: FlowTable, _visit: &mut dyn FnMut(u32, &Flow)) {}
+    fn buckets(&self, _table: FlowTable) -> u32 {
+        0
+    }
+
+    fn flows_in(&self, _table: FlowTable, _buckets: Range<u32>, _visit: &mut dyn FnMut(u32, &Flow)) {}
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
+use lb_common::handshake::Handshakes;
 use lb_common::real_server::{self, Counts, RealServer, flags, mac_word};
 use lb_common::schedule::blocks::Summary;
 use lb_common::schedule::hash::table;
@@ -130,7 +131,7 @@ pub(super) struct Reals {
     removed: HashMap<RealId, Removed>,
     by_address: HashMap<IpAddr, Vec<u32>>,
     /// What had passed to a slot when its counters were set to zero.
-    zero: Vec<Traffic>,
+    zero: Vec<(Traffic, Handshakes)>,
     paths: HashMap<IpAddr, Path>,
     late_threshold: bool,
 }
@@ -194,14 +195,19 @@ impl Reals {
     pub(super) fn zero(&mut self, maps: &impl Maps, index: u32) {
         let place = index as usize;
         if self.zero.len() <= place {
-            self.zero.resize(place + 1, Traffic::default());
+            self.zero.resize(place + 1, Default::default());
         }
-        self.zero[place] = maps.real_traffic(index);
+        self.zero[place] = (maps.real_traffic(index), maps.handshakes(index));
     }
 
     /// What passed to a slot since its counters started.
     pub(super) fn traffic(&self, maps: &impl Maps, index: u32) -> Traffic {
-        maps.real_traffic(index).since(&self.zero.get(index as usize).copied().unwrap_or_default())
+        maps.real_traffic(index).since(&self.zero.get(index as usize).copied().unwrap_or_default().0)
+    }
+
+    /// Handshakes of a slot since its counters started.
+    pub(super) fn handshakes(&self, maps: &impl Maps, index: u32) -> Handshakes {
+        maps.handshakes(index).since(&self.zero.get(index as usize).copied().unwrap_or_default().1)
     }
 
     /// Weight and thresholds of a member.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use lb_common::address::Address as Words;
+use lb_common::handshake::Handshakes;
 use lb_common::real_server::Counts;
 use lb_common::schedule::blocks::{self, BLOCK, Summary};
 use lb_common::schedule::hash::table::{self, MAX_MEMBERS};
@@ -261,10 +262,19 @@ impl<M: Maps> Tables<M> {
 
     /// A server's connections, and what passed to it; `None` if it is in no pool and was forgotten.
     pub fn server(&self, id: &ServiceId, server: &Address) -> Option<(u32, Counts, Traffic)> {
+        let real = self.slot(id, server)?;
+        Some((real, self.maps.counts(real), self.reals.traffic(&self.maps, real)))
+    }
+
+    /// How far TCP connections with a server got; `None` as with [`Self::server`].
+    pub fn handshakes(&self, id: &ServiceId, server: &Address) -> Option<Handshakes> {
+        Some(self.reals.handshakes(&self.maps, self.slot(id, server)?))
+    }
+
+    fn slot(&self, id: &ServiceId, server: &Address) -> Option<u32> {
         let member =
             self.services.get(id).and_then(|entry| entry.members.iter().find(|member| member.address == *server));
-        let real = member.map(|member| member.real).or_else(|| self.reals.slot(&(*id, server.0, server.1)))?;
-        Some((real, self.maps.counts(real), self.reals.traffic(&self.maps, real)))
+        member.map(|member| member.real).or_else(|| self.reals.slot(&(*id, server.0, server.1)))
     }
 
     /// The last weight of a member that was not 0, which mh goes by.

@@ -24,6 +24,8 @@ unsafe impl Plain for lb_common::service::Service {}
 // SAFETY: as above.
 unsafe impl Plain for lb_common::service::Traffic {}
 // SAFETY: as above.
+unsafe impl Plain for lb_common::handshake::Handshakes {}
+// SAFETY: as above.
 unsafe impl Plain for lb_common::real_server::RealServer {}
 // SAFETY: as above.
 unsafe impl Plain for lb_common::real_server::Counts {}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-use super::{Step, unpacked};
+use super::{Step, packages};
 use crate::workspace;
 
 /// Where the samples are, once the machine is set up.
@@ -24,6 +24,6 @@ pub(super) fn ensure() -> Result<Step> {
     if workspace::program("apt-get").is_none() {
         bail!("missing: the samples of keepalived's source (doc/samples) in {}", keepalived_samples().display());
     }
-    unpacked::unpack("keepalived", &directory())?;
+    packages::unpack("keepalived", &directory())?;
     Ok(Step::Done("keepalived's samples".to_owned()))
 }

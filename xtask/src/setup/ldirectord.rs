@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::{Step, packages, unpacked};
+use super::{Step, packages};
 use crate::{command, workspace};
 
 /// Perl modules that it loads, at its start or for its checks by TCP and HTTP, and their packages in Debian and Ubuntu.
@@ -50,7 +50,7 @@ pub(super) fn ensure() -> Result<Step> {
         packages::install(&missing)?;
     }
     if !ldirectord().is_file() {
-        unpacked::unpack("ldirectord", &directory())?;
+        packages::unpack("ldirectord", &directory())?;
     }
     Ok(Step::Done("ldirectord".to_owned()))
 }

@@ -6,12 +6,13 @@ mod keepalived;
 mod ldirectord;
 mod linker;
 mod packages;
-mod unpacked;
+mod promtool;
 
 use anyhow::Result;
 
 pub use keepalived::keepalived_samples;
 pub use ldirectord::{ldirectord, ldirectord_sample};
+pub use promtool::promtool;
 
 use crate::workspace;
 
@@ -32,6 +33,7 @@ pub fn ensure(verbose: bool) -> Result<()> {
     report(verbose, packages::ensure()?);
     report(verbose, ldirectord::ensure()?);
     report(verbose, keepalived::ensure()?);
+    report(verbose, promtool::ensure()?);
     let toolchain = compiler::ensure()?;
     report(verbose, Step::Ready(format!("compiler: {} ({})", toolchain.rustc.display(), toolchain.how)));
     report(verbose, linker::ensure(&toolchain)?);

@@ -1,5 +1,8 @@
 //! The programs that lab, demo and tests call.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use anyhow::{Context, Result, bail};
 
 use super::Step;
@@ -54,9 +57,29 @@ pub(super) fn update() -> Result<()> {
     command::output(privilege::command("apt-get")?.args(["--quiet", "update"])).map(drop)
 }
 
+/// Downloads a package into this directory and unpacks it there, without installing it.
+pub(super) fn unpack(package: &str, directory: &Path) -> Result<()> {
+    println!("setup: downloading {package} by apt");
+    std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+    if download(package, directory).is_err() {
+        update()?;
+        download(package, directory)?;
+    }
+    let is_package = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "deb");
+    let files: Vec<PathBuf> = std::fs::read_dir(directory)?.flatten().map(|entry| entry.path()).collect();
+    let file = files.into_iter().find(is_package).context("apt-get download left no package behind")?;
+    command::output(Command::new("dpkg").arg("-x").arg(&file).arg(directory))?;
+    std::fs::remove_file(file)?;
+    Ok(())
+}
+
+fn download(package: &str, directory: &Path) -> Result<()> {
+    command::output(Command::new("apt-get").args(["--quiet", "download", package]).current_dir(directory)).map(drop)
+}
+
 /// Whether apt knows a package that it could install.
 pub(super) fn available(package: &str) -> bool {
-    let mut apt = std::process::Command::new("apt-cache");
+    let mut apt = Command::new("apt-cache");
     let shown = command::output(apt.args(["policy", package]));
     shown.is_ok_and(|output| {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -12,7 +12,7 @@ pub(in crate::config) const INTERVAL: RangeInclusive<Duration> =
 pub(in crate::config) const DELAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(24 * 3600);
 pub(in crate::config) const MOST_IN_A_ROW: u32 = 1000;
 pub(in crate::config) const MOST_RETRIES: u32 = 100;
-const KEYS: [&str; 7] = ["interval", "jitter", "warmup", "rise", "fall", "retry", "delay_before_retry"];
+const KEYS: [&str; 8] = ["passive", "interval", "jitter", "warmup", "rise", "fall", "retry", "delay_before_retry"];
 
 /// What the checks of a list have in common: they are asked together.
 #[derive(Clone, Copy)]

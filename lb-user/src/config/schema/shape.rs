@@ -86,6 +86,11 @@ pub(super) fn number(range: RangeInclusive<u32>) -> Value {
     json!({ "type": "integer", "minimum": range.start(), "maximum": range.end() })
 }
 
+/// A number that need not be whole.
+pub(super) fn fraction(range: RangeInclusive<f64>) -> Value {
+    json!({ "type": "number", "minimum": range.start(), "maximum": range.end() })
+}
+
 pub(super) fn boolean() -> Value {
     json!({ "type": "boolean" })
 }
@@ -120,6 +125,16 @@ pub(super) fn either<const N: usize>(shapes: [Value; N]) -> Value {
 /// Another table, by its name.
 pub(super) fn of(name: &str) -> Value {
     json!({ "$ref": format!("#/$defs/{name}") })
+}
+
+/// A table with this key alone.
+pub(super) fn only(key: &str, shape: Value) -> Value {
+    json!({ "type": "object", "properties": { key: shape }, "required": [key], "additionalProperties": false })
+}
+
+/// `false`, or what the shape takes.
+pub(super) fn false_or(shape: Value) -> Value {
+    either([json!({ "const": false }), shape])
 }
 
 /// A table whose keys are free names.

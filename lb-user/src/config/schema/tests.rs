@@ -16,7 +16,7 @@ struct Place {
     /// Text that leads into the table and is valid by itself. Where the parser asks for keys only after another one, a text
     /// for each such case.
     within: &'static [&'static str],
-    /// Beginning of its headings in the reference, or of the line above its rows.
+    /// Beginning of its headings in the reference; none where its rows are called "key of `table`".
     headings: &'static [&'static str],
 }
 
@@ -26,12 +26,22 @@ const PLACES: &[Place] = &[
     Place { table: "file", within: &[""], headings: &["## Top level"] },
     Place { table: "vip", within: &["[[vip]]\naddress = '::1'\n"], headings: &["## `[[vip]]`"] },
     Place { table: "sizes", within: &["[sizes]\n"], headings: &["## `[sizes]`"] },
+    Place { table: "generations", within: &["[generations]\n"], headings: &["## `[generations]`"] },
     Place { table: "timeouts", within: &["[timeouts]\n"], headings: &["## `[timeouts]`"] },
     Place { table: "ipvs", within: &["[ipvs]\n"], headings: &["## `[ipvs]`"] },
     Place { table: "marks", within: &["[marks]\n"], headings: &["## `[marks]`"] },
     Place { table: "rule", within: &[], headings: &["## `[[marks.rule]]`"] },
+    Place { table: "api", within: &["[api]\n"], headings: &["## `[api]`"] },
+    Place { table: "metrics", within: &["[metrics]\n"], headings: &[] },
+    Place { table: "log", within: &["[log]\n"], headings: &[] },
+    Place { table: "passive", within: &["[defaults.health.passive]\n"], headings: &[] },
+    Place { table: "notify", within: &["[notify]\n"], headings: &["## `[notify]`"] },
     Place { table: "defaults", within: &["[defaults]\n"], headings: &["## Defaults and templates"] },
-    Place { table: "service", within: &["[[service]]\nmark = 8\n"], headings: &["## `[[service]]`"] },
+    Place {
+        table: "service",
+        within: &["[[service]]\nmark = 8\n"],
+        headings: &["## `[[service]]`", "## When checks fail"],
+    },
     Place { table: "real_server", within: &[SERVER], headings: &["## `[[service.real_server]]`"] },
     Place {
         table: "health",
@@ -80,8 +90,10 @@ fn every_key_of_the_parser_is_in_the_schema_and_no_other() {
     }
 }
 
-/// A line of a table of the reference: the keys of its first cell, and the cell "default".
-fn rows(headings: &[&str]) -> Vec<(String, String)> {
+/// A line of a table of the reference: the keys of its first cell, and the cell "default", which is empty where the line
+/// only says where its keys are explained.
+fn rows(Place { table, headings, .. }: &Place) -> Vec<(String, String)> {
+    let own = [format!("key of `{table}`"), format!("key of `[{table}]`")];
     let mut rows = Vec::new();
     let (mut inside, mut columns) = (false, Vec::new());
     for line in REFERENCE.lines() {
@@ -93,7 +105,7 @@ fn rows(headings: &[&str]) -> Vec<(String, String)> {
             columns.clear();
         } else if columns.is_empty() {
             columns = cells.iter().map(|cell| (*cell).to_owned()).collect();
-        } else if inside && columns[1] == "key" && !cells[1].starts_with('-') {
+        } else if (inside && columns[1] == "key" || own.contains(&columns[1])) && !cells[1].starts_with('-') {
             let default = columns.iter().position(|column| column == "default").map_or("", |column| cells[column]);
             let keys = cells[1].split(", ").map(|key| key.trim_matches('`').to_owned());
             rows.extend(keys.map(|key| (key, default.to_owned())));
@@ -105,10 +117,10 @@ fn rows(headings: &[&str]) -> Vec<(String, String)> {
 #[test]
 fn every_key_of_the_schema_is_in_the_reference_with_its_default() {
     for (table, place) in placed() {
-        let rows = rows(place.headings);
+        let rows = rows(place);
         let documented: BTreeSet<_> = rows.iter().map(|(key, _)| key.clone()).collect();
         assert_eq!(names(&table), documented, "schema (left) and docs/config.md (right), table {}", table.name);
-        for (name, default) in &rows {
+        for (name, default) in rows.iter().filter(|(_, default)| !default.is_empty()) {
             let key = table.keys.iter().find(|key| key.name == name).expect("a key");
             let says = default.trim_matches('`');
             match &key.default {

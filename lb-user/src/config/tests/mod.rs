@@ -8,8 +8,10 @@ use crate::model::{Family, Netmask, Persistence, Protocol, RealServer, Scheduler
 
 use super::*;
 
+mod api;
 mod health;
 mod inheritance;
+mod passive;
 mod policy;
 mod refused;
 mod vips;
@@ -52,10 +54,10 @@ fn the_example_of_the_reference_is_valid() {
 #[test]
 fn the_reference_has_every_key() {
     let unknown = "x = 1
-        [sizes]\nx = 1\n[timeouts]\nx = 1\n[ipvs]\nx = 1\n[marks]\nx = 1\n[defaults.health]\nx = 1
+        [sizes]\nx = 1\n[timeouts]\nx = 1\n[ipvs]\nx = 1\n[marks]\nx = 1\n[metrics]\nx = 1\n[log]\nx = 1\n[defaults.health]\nx = 1
         [[service]]\nmark = 1\nhealth = false\nx = 1\n[[service.real_server]]\naddress = '192.0.2.1'\nx = 1";
     let problems = parse("lvx.toml", unknown).expect_err("a refusal");
-    assert_eq!(problems.len(), 8);
+    assert_eq!(problems.len(), 10);
     for problem in problems {
         let keys = problem.advice.strip_prefix("known here: ").expect("the known keys");
         for key in keys.split(", ") {

@@ -22,6 +22,10 @@ sync_ports = 2
 drop_packet = 4
 [marks]
 follow_netfilter = 1
+[metrics]
+listen = "localhost:9100"
+[log]
+format = "xml"
 "#;
     assert_eq!(
         problems(text),
@@ -35,6 +39,8 @@ follow_netfilter = 1
             "9: ipvs.sync_ports: this sysctl of the kernel has no meaning here",
             "10: ipvs.drop_packet: 4 is out of range: 0..=3",
             "12: marks.follow_netfilter: 1 is a whole number, not true or false",
+            r#"14: metrics.listen: "localhost:9100" is not an address with a port"#,
+            r#"16: log.format: "xml" is not one of text, json"#,
         ]
     );
 }

@@ -1,14 +1,21 @@
 //! `[[service]]` and `[[service.real_server]]`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::Serialize;
 
-use super::health::once_where_all_agree;
-use crate::config::health_value;
-use crate::health::{Check, Target};
+use super::health::{once_where_all_agree, value};
+use super::policy::{PolicyKeys, ServerPolicyKeys};
+use crate::health::{Check, PassiveCheck, Target};
+use crate::model::policy::{Notify, Policy};
 use crate::model::{Family, Netmask, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceId};
+
+/// How servers are checked.
+pub(super) struct Checks<'c> {
+    pub(super) active: &'c BTreeMap<Target, Check>,
+    pub(super) passive: &'c BTreeMap<Target, PassiveCheck>,
+}
 
 /// A service, key by key.
 #[derive(Serialize)]
@@ -30,6 +37,8 @@ pub(super) struct ServiceTable {
     netmask: Option<Netmask>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     one_packet: bool,
+    #[serde(flatten)]
+    policy: PolicyKeys,
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<toml::Value>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -45,6 +54,8 @@ struct ServerTable {
     upper_threshold: u32,
     #[serde(skip_serializing_if = "is_zero")]
     lower_threshold: u32,
+    #[serde(flatten)]
+    policy: ServerPolicyKeys,
     #[serde(skip_serializing_if = "Option::is_none")]
     health: Option<toml::Value>,
 }
@@ -55,7 +66,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl ServiceTable {
-    pub(super) fn of(service: &Service, checks: &BTreeMap<Target, Check>) -> Self {
+    pub(super) fn of(service: &Service, checks: &Checks<'_>, policy: &Policy, for_all: &Notify) -> Self {
         let Service { id, scheduler, scheduler_flags, persistence, netmask, one_packet, servers } = service;
         let (tcp, udp, mark) = match *id {
             ServiceId::Address { protocol: Protocol::Tcp, vip, port } => (Some(SocketAddr::new(vip, port)), None, None),
@@ -64,12 +75,15 @@ impl ServiceTable {
         };
         let check = |server: &RealServer| {
             let target = Target { id: *id, address: server.address, port: server.port };
-            checks.get(&target).map(|check| health_value(check, &target))
+            checks.active.get(&target).map(|check| value(check, &target, checks.passive.get(&target)))
         };
         let (health, mut own) = once_where_all_agree(servers.iter().map(check).collect());
         // The file's order is that of `ipvsadm -a`: the newest is last.
         own.reverse();
-        let real_server = servers.iter().rev().zip(own).map(|(server, health)| ServerTable::of(*id, server, health));
+        let real_server = servers.iter().rev().zip(own).map(|(server, health)| {
+            let own = policy.servers.get(&(server.address, server.port)).copied().unwrap_or_default();
+            ServerTable::of(*id, server, ServerPolicyKeys::of(own), health)
+        });
         Self {
             tcp,
             udp,
@@ -80,6 +94,7 @@ impl ServiceTable {
             persistent: persistence.map(|persistence| persistence.timeout),
             netmask: (*netmask != Netmask::host(id.family())).then_some(*netmask),
             one_packet: *one_packet,
+            policy: PolicyKeys::of(*id, policy, for_all),
             health,
             real_server: real_server.collect(),
         }
@@ -92,10 +107,15 @@ fn flags(scheduler: SchedulerKind, flags: SchedulerFlags) -> Vec<String> {
 }
 
 impl ServerTable {
-    fn of(id: ServiceId, server: &RealServer, health: Option<toml::Value>) -> Self {
+    fn of(id: ServiceId, server: &RealServer, policy: ServerPolicyKeys, health: Option<toml::Value>) -> Self {
         let RealServer { address, port, weight, method: _, upper_threshold, lower_threshold } = *server;
-        let is_marked = matches!(id, ServiceId::Mark { .. }) && port != 0;
-        let address = if is_marked { SocketAddr::new(address, port).to_string() } else { address.to_string() };
-        Self { address, weight, upper_threshold, lower_threshold, health }
+        let address = server_address(id, address, port);
+        Self { address, weight, upper_threshold, lower_threshold, policy, health }
     }
+}
+
+/// The address of a server of a service, with its port where that is not the service's.
+pub(super) fn server_address(id: ServiceId, address: IpAddr, port: u16) -> String {
+    let is_marked = matches!(id, ServiceId::Mark { .. }) && port != 0;
+    if is_marked { SocketAddr::new(address, port).to_string() } else { address.to_string() }
 }

@@ -76,6 +76,23 @@ fn the_example_of_the_reference_is_written_and_read_as_the_same() {
 }
 
 #[test]
+fn what_the_example_lacks_is_written_and_read_as_the_same() {
+    let text = "[api]\nsocket_mode = '0660'\nsocket_group = 'lvx'\nsocket_role = 'admin'\nlisten = '[::]:8443'\n\
+                certificate = '/c'\nkey = '/k'\nclient_ca = '/a'\ntoken_file = '/t'\nread_token_file = '/r'\n\
+                [metrics]\nlisten = '127.0.0.1:9100'\n[log]\nformat = 'json'\n[notify]\nwebhook = 'http://192.0.2.1/'\n\
+                [[vip]]\naddress = '192.0.2.1/24'\ninterface = 'eth1'\nannounce_interval = '1m'\n\
+                [[vip]]\naddress = '::1'\nannounce = false\nkeep = true\n\
+                [[service]]\nmark = 1\nnotify = false\nalpha = true\non_failure = 'inhibit'\nhysteresis = 1\nquorum = 3\n\
+                sorry_server = { address = '192.0.2.9:81' }\nhealth = { port = 80, passive = { min_share = 0.75 } }\n\
+                real_server = [{ address = '192.0.2.2:80', slow_start = '30s' }, { address = '192.0.2.3', health = false }]\n\
+                [[service]]\ntcp = '192.0.2.1:80'\nall_down = 'all'\nslow_start = '1m'\nnotify = { on = ['quorum'] }\n\
+                real_server = [{ address = '192.0.2.2', on_failure = 'inhibit' }]";
+    let config = parse("a", text).map_err(|problems| crate::config::list(&problems)).expect("a valid file");
+    let text = write(&config).expect("words for all of it");
+    assert_eq!(parse("exported", &text), Ok(config), "{text}");
+}
+
+#[test]
 fn the_default_needs_no_words_and_one_check_for_all_is_said_once() {
     assert_eq!(write(&Config::default()).as_deref(), Ok(""));
     let text = "[[service]]\ntcp = '192.0.2.1:80'\nhealth = true\n\

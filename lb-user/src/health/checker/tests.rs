@@ -50,6 +50,11 @@ async fn a_server_leaves_when_its_port_closes_and_comes_back() {
     let up = next(&mut events).await;
     assert_eq!((up.target, up.healthy, up.detail.as_str()), (target(10), true, "connected"));
     assert_eq!(checker.report(&target(10)).map(|report| report.healthy), Some(true));
+
+    let times = checker.times(&target(10)).expect("probes were answered");
+    assert!(times.failed >= 3 && times.probes >= times.failed + 2, "{times:?}");
+    assert!(times.total_seconds >= times.last_seconds && times.last_seconds > 0.0, "{times:?}");
+    assert_eq!(checker.times(&target(11)), None);
 }
 
 #[tokio::test]

@@ -40,6 +40,9 @@ impl Backend for Fake {
                 Err(refusal) => Response::Refused { refusal },
             },
             Request::Connections => Response::Connections { connections: self.connections.clone() },
+            Request::ConnectionPart { .. } => {
+                Response::ConnectionPart { connections: self.connections.clone(), next: None }
+            }
             Request::Timeouts => Response::Timeouts { timeouts: self.timeouts },
             Request::Sysctls => Response::Sysctls { sysctls: Vec::new() },
             Request::Status => Response::Status { status: Box::default() },
@@ -131,7 +134,9 @@ fn uncounted(server: &RealServer) -> ServerEntry {
         persistent: 0,
         counters: Counters::default(),
         rates: Rates::default(),
+        handshakes: crate::api::Handshakes::default(),
         health: Health::Unchecked,
+        check: None,
         role: Role::Serves,
         effective_weight: Some(server.weight),
         asked: None,

@@ -25,7 +25,7 @@ mod udp;
 pub mod write;
 
 use rhythm::Rhythm;
-pub(super) use rhythm::{INTERVAL, MOST_IN_A_ROW};
+pub(super) use rhythm::{DELAY, INTERVAL, MOST_IN_A_ROW, MOST_RETRIES};
 
 pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
 const VIAS: [(&str, Via); 2] = [("vip", Via::Vip), ("address", Via::Address)];

@@ -2,11 +2,12 @@
 
 use crate::dataplane::Sizes;
 use crate::health::PassiveCheck;
+use crate::health::RECORDS;
 use crate::model::policy::Subject;
 use crate::model::{Persistence, SchedulerKind, Sysctls, Timeouts, sysctls};
 
 use super::super::general::MOST_GENERATIONS;
-use super::super::health::{INTERVAL, MOST_IN_A_ROW, TIMEOUT};
+use super::super::health::{DELAY, INTERVAL, MOST_IN_A_ROW, MOST_RETRIES, TIMEOUT};
 use super::super::inheritance::{SERVER_ITSELF, SERVICE_ITSELF};
 use super::super::server::INT_MAX;
 use super::super::vips;
@@ -37,6 +38,7 @@ pub(super) fn tables() -> Vec<Table> {
         table("service", "A virtual service, as ipvsadm -A", service()).one_of(&one),
         table("real_server", "A real server, as ipvsadm -a", real_server()),
         table("health", "What differs from the check around this one", health()),
+        table("step", "A step of an expect check", step()),
         table("passive", "When clients' handshakes take a server out", passive_keys()),
         table("notify", "Who is told; in a service what differs from what is for all", notify()),
     ]
@@ -232,30 +234,87 @@ fn slow_start() -> Key {
 }
 
 fn checks() -> serde_json::Value {
-    either([boolean(), of("health")])
+    either([boolean(), of("health"), list(of("health"))])
 }
 
 fn health() -> Vec<Key> {
     let in_a_row = || number(1..=MOST_IN_A_ROW);
-    vec![
-        key("type", choice(["tcp", "http"]), "what is asked").default("tcp"),
+    let types = ["tcp", "http", "https", "tls", "udp", "dns", "icmp", "smtp", "script", "expect"];
+    let passive = either([boolean(), of("passive")]);
+    let keys = vec![
+        key("type", choice(types), "what is asked").default("tcp"),
+        key("address", text(""), "whom it is asked; without it the VIP or the real server"),
         key("port", number(1..=65_535), "the port that is asked; without it the real server's"),
         key(
             "via",
             choice(["vip", "address"]),
             "whose address is asked: the VIP, at the server's MAC address, or its own",
         ),
-        key("interval", duration(&INTERVAL), "from one probe to the next").default("1s"),
         key("timeout", duration(&TIMEOUT), "for the whole probe").default("1s"),
+        key("interval", duration(&INTERVAL), "from one probe to the next").default("1s"),
+        key("jitter", duration(&DELAY), "each probe comes later by a random part of this").default("0s"),
+        key("warmup", duration(&DELAY), "the first probe comes within this time; without it within interval"),
         key("rise", in_a_row(), "good answers in a row that put a server back").default(2),
         key("fall", in_a_row(), "bad answers in a row that take it out").default(2),
-        key("passive", either([boolean(), of("passive")]), "what clients' handshakes say, besides the check")
-            .default(false),
+        key("retry", number(0..=MOST_RETRIES), "a bad answer counts after so many more").default(0),
+        key("delay_before_retry", duration(&DELAY), "how soon it is asked again").default("1s"),
+        key("passive", passive, "what clients' handshakes say, besides the check").default(false),
+    ];
+    [keys, of_http(), of_tls(), of_udp(), of_others()].concat()
+}
+
+fn of_http() -> Vec<Key> {
+    vec![
         key("method", choice(["GET", "HEAD", "OPTIONS"]), "http: the method").default("GET"),
         key("path", text(""), "http: the path, with its query").default("/"),
         key("host", text(""), "http: the Host header; without it the address that is asked"),
+        key("version", choice(["1.0", "1.1", "2"]), "http: the version").default("1.1"),
+        key("headers", named(text("")), "http: further headers"),
         key("status", text(""), "http: expected statuses").default("200-299"),
+        key("body", text(""), "http: a regular expression that the body must have"),
+        key("body_absent", text(""), "http: a regular expression that the body must not have"),
+        key("digest", text("md5:... or sha256:..."), "http: what the body must hash to"),
+        key("redirects", number(0..=20), "http: how many redirects are followed").default(0),
     ]
+}
+
+fn of_tls() -> Vec<Key> {
+    vec![
+        key("sni", text(""), "TLS: the name that is asked for"),
+        key("verify", boolean(), "TLS: the certificate must be valid").default(false),
+        key("ca", text(""), "TLS: a PEM file of the authorities; without it the system's"),
+        key("min_days_left", number(0..=10_000), "TLS: the certificate must be good for so many days more"),
+    ]
+}
+
+fn of_udp() -> Vec<Key> {
+    vec![
+        key("payload", text("hex digits"), "udp: what is sent"),
+        key("require_reply", boolean(), "udp: silence is bad"),
+        key("reply", text("hex digits and x"), "udp: what a reply must begin with"),
+        key("min_reply_length", number(0..=65_507), "udp: the shortest good reply, in bytes").default(0),
+        key("max_reply_length", number(0..=65_507), "udp: the longest good reply, in bytes"),
+    ]
+}
+
+fn of_others() -> Vec<Key> {
+    vec![
+        key("name", text(""), "dns: the name that is asked for").default("."),
+        key("record", choice(RECORDS), "dns: the type of its records").default("SOA"),
+        key("answer", text(""), "dns: what one of the records must say"),
+        key("helo", text(""), "smtp: the name for HELO").default("lvx.invalid"),
+        key("tls", boolean(), "smtp, expect: TLS from the first byte on").default(false),
+        key("command", list(text("")), "script: the program and its arguments"),
+        key("user", text(""), "script: who runs it; without it root"),
+        key("dynamic", boolean(), "script: exit statuses from 2 on are good, and ask for a weight").default(false),
+        key("send", text(""), "expect: what is sent"),
+        key("expect", text(""), "expect: a regular expression that must then come"),
+        key("steps", list(of("step")), "expect: several steps"),
+    ]
+}
+
+fn step() -> Vec<Key> {
+    vec![key("send", text(""), "what is sent"), key("expect", text(""), "what must then come")]
 }
 
 /// Keys that can be inherited: all but what makes one the one that it is.

@@ -45,8 +45,17 @@ const PLACES: &[Place] = &[
     Place { table: "real_server", within: &[SERVER], headings: &["## `[[service.real_server]]`"] },
     Place {
         table: "health",
-        within: &["[defaults.health]\ntype = 'tcp'\n", "[defaults.health]\ntype = 'http'\n"],
+        within: &[
+            "[defaults.health]\ntype = 'https'\n",
+            "[defaults.health]\ntype = 'udp'\n",
+            "[defaults.health]\ntype = 'dns'\n",
+        ],
         headings: &["## Health checks"],
+    },
+    Place {
+        table: "step",
+        within: &["[[defaults.health]]\ntype = 'expect'\n[[defaults.health.steps]]\nsend = 'x'\n"],
+        headings: &[],
     },
 ];
 

@@ -83,9 +83,9 @@ fn all_of_a_list_are_asked_in_the_rhythm_of_the_first() {
     assert_eq!(
         asked,
         [
-            ("tcp", endpoint("192.0.2.10:80"), 1),
-            ("https", endpoint("192.0.2.10:443"), 1),
-            ("icmp", endpoint("192.0.2.10:80"), 3)
+            ("tcp", endpoint("192.0.2.1:80"), 1),
+            ("https", endpoint("192.0.2.1:443"), 1),
+            ("icmp", endpoint("192.0.2.1:80"), 3)
         ]
     );
     assert_eq!((check.fall, all[1].fall), (9, 9));

@@ -125,13 +125,14 @@ impl Base<'_> {
         if let Some(address) = self.address {
             check.set("address", address.to_string());
         }
-        let is_icmp = check.value("type").and_then(toml::Value::as_str) == Some("icmp");
+        let kind = check.value("type").and_then(toml::Value::as_str);
+        let (is_icmp, asks_udp) = (kind == Some("icmp"), matches!(kind, Some("udp" | "dns")));
         let serves = self.around.id.port();
         let is_udp = matches!(self.around.id, ServiceId::Address { protocol: Protocol::Udp, .. });
         let asked = match self.own_port {
             Some(port) => Some(port),
             // LVX asks the port of the service, where the server has to listen.
-            None if serves != 0 => is_udp.then_some(serves),
+            None if serves != 0 => (is_udp || asks_udp).then_some(serves),
             None => self.port.filter(|port| *port != 0),
         };
         match asked {

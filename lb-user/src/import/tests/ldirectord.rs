@@ -44,8 +44,8 @@ fn keys_of_virtual_services() {
         ("checktype=off", &[], &["checktype=off: its servers are never used, and left out: 192.0.2.10"]),
         ("checktype=4", &["type = \"http\""], &["checktype=4: LVX negotiates each time"]),
         (
-            "checktype=external\ncheckcommand=\"/bin/check me\"",
-            &["command = [\"/bin/check me\", \"10.0.0.1\", \"80\", \"192.0.2.10\", \"80\"]", "timeout = \"5s\""],
+            "checktype=external\ncheckcommand=\"/bin/true\"",
+            &["command = [\"/bin/true\", \"10.0.0.1\", \"80\", \"192.0.2.10\", \"80\"]", "timeout = \"5s\""],
             &[],
         ),
         (

@@ -122,6 +122,9 @@ impl Maker {
 
     fn write_sysctl(&mut self) {
         let (name, last) = self.rng.pick(&change::SYSCTLS);
+        if name == "expire_nodest_conn" {
+            self.traffic.forget();
+        }
         let value = self.rng.between(0, last).to_string();
         self.actions.push(Action::Sysctl(Sysctl { name: name.to_owned(), value }));
     }

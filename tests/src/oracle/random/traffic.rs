@@ -79,6 +79,14 @@ impl Traffic {
         self.flows.retain(|flow| matches!(flow.phase, Phase::Opening | Phase::Open));
     }
 
+    /// No connection so far is heard of any more.
+    ///
+    /// Where `expire_nodest_conn` is set while there are connections of removed servers, the next packet of one makes the
+    /// director's stack reset it, with the same consequence.
+    pub fn forget(&mut self) {
+        self.flows.clear();
+    }
+
     fn next_port(&mut self) -> u16 {
         self.ports += 1;
         1023 + self.ports

@@ -73,7 +73,7 @@ pub fn lvx_reply(ctx: TcContext) -> i32 {
 fn leg(ctx: &TcContext) -> Option<u32> {
     let skb = ctx.skb.skb;
     // SAFETY: the kernel hands the program a valid context.
-    let (protocol, tagged) = unsafe { ((*skb).protocol, (*skb).vlan_present) };
+    let (protocol, tagged) = (unsafe { (*skb).protocol }, unsafe { (*skb).vlan_present });
     // It is for an interface of that VLAN, which has a program of its own.
     if tagged != 0 {
         return None;

@@ -46,12 +46,12 @@ real_server = [{ address = "2001:db8:100::10" }, { address = "2001:db8:100::11" 
 fn others(round: u32) -> Result<String> {
     let mut text = String::new();
     let schedulers = ["rr", "wlc", "mh", "sh", "lblcr"];
-    for service in (0..6).filter(|service| (round + service) % 4 != 0) {
+    for service in (0..6).filter(|service| !(round + service).is_multiple_of(4)) {
         let scheduler = schedulers[(round + service) as usize % schedulers.len()];
         writeln!(text, "[[service]]\ntcp = \"172.16.100.1:{}\"\nscheduler = \"{scheduler}\"", 9000 + service)?;
         writeln!(text, "real_server = [")?;
         for (place, number) in [10, 11, 20, 21].into_iter().enumerate() {
-            if (round as usize + place) % 3 != 0 {
+            if !(round as usize + place).is_multiple_of(3) {
                 writeln!(text, "  {{ address = \"172.16.100.{number}\", weight = {} }},", (round + number) % 4)?;
             }
         }

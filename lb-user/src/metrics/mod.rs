@@ -8,7 +8,7 @@ pub mod server;
 mod services;
 mod text;
 
-use crate::api::{ServiceEntry, Status};
+use crate::api::{NoticeCounts, ServiceEntry, Status, VipState};
 use text::{Kind, Page};
 
 /// The media type of [`render`]'s text.
@@ -42,6 +42,7 @@ pub fn render_in(detail: Detail, status: &Status, services: &[ServiceEntry]) -> 
     let mut page = Page::default();
     director(&mut page, status);
     interfaces(&mut page, status);
+    vips(&mut page, status);
     tables(&mut page, status);
     services::write(&mut page, services);
     if detail == Detail::RealServers {
@@ -64,6 +65,22 @@ fn director(page: &mut Page, status: &Status) {
     );
     for reason in &status.reasons {
         page.sample(&[("reason", &reason.reason)], reason.packets);
+    }
+    page.family("lvx_notifications_total", Kind::Counter, "Notifications of transitions, by what became of them.");
+    let NoticeCounts { delivered, failed, dropped, waiting: _ } = status.notices;
+    for (outcome, count) in [("delivered", delivered), ("failed", failed), ("dropped", dropped)] {
+        page.sample(&[("outcome", outcome)], count);
+    }
+}
+
+fn vips(page: &mut Page, status: &Status) {
+    page.family("lvx_vip_present", Kind::Gauge, "1 if a virtual address of the config file is on its interface.");
+    for vip in &status.vips {
+        let present = match vip.state {
+            VipState::Put | VipState::Found => 1,
+            VipState::Missing { .. } => 0,
+        };
+        page.sample(&[("address", &vip.address.to_string()), ("interface", &vip.interface)], present);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 
-use crate::api::{Health, NeighbourState, ServerEntry, ServiceEntry};
+use crate::api::{Health, NeighbourState, Role, ServerEntry, ServiceEntry};
 
 use super::failure;
 use super::text::{Kind, Page, labels_text};
@@ -26,22 +26,28 @@ pub(super) fn write(page: &mut Page, services: &[ServiceEntry]) {
         service.counters.bytes
     });
     family("lvx_service_real_servers", Kind::Gauge, "Real servers that the service has.", |service| {
-        service.servers.len() as u64
+        service.servers.iter().filter(|server| server.role != Role::Sorry).count() as u64
     });
     family(
         "lvx_service_real_servers_usable",
         Kind::Gauge,
-        "Real servers that take new connections: not down, reachable, and with a weight above 0.",
+        "Real servers that take new connections: in service, reachable, and with a weight in force above 0.",
         |service| service.servers.iter().filter(|server| is_usable(server)).count() as u64,
     );
     family("lvx_service_active_connections", Kind::Gauge, "Active connections of its real servers.", |service| {
         service.servers.iter().map(|server| u64::from(server.active)).sum()
     });
+    page.family("lvx_service_quorum", Kind::Gauge, "1 if enough real servers are healthy, 0 if the quorum is lost.");
+    for (labels, entry) in &services {
+        if let Some(quorum) = entry.quorum {
+            page.labelled("", labels, u8::from(quorum.up));
+        }
+    }
 }
 
 /// Whether new connections reach a server.
 fn is_usable(server: &ServerEntry) -> bool {
-    server.server.weight > 0 && is_up(server) && is_reachable(server)
+    server.effective_weight.is_some_and(|weight| weight > 0) && is_reachable(server)
 }
 
 fn is_up(server: &ServerEntry) -> bool {
@@ -110,6 +116,8 @@ fn connections(page: &mut Page, servers: &Series<'_, ServerEntry>) {
     family(page, servers, templates, |server| server.persistent);
     let weight = gauge("lvx_server_weight", "Weight; 0 is quiesced.");
     family(page, servers, weight, |server| server.server.weight);
+    let effective = gauge("lvx_server_effective_weight", "The weight in force: 0 also while it is out of service.");
+    family(page, servers, effective, |server| server.effective_weight.unwrap_or(0));
 }
 
 fn health(page: &mut Page, servers: &Series<'_, ServerEntry>) {

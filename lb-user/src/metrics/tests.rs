@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use crate::api::{
-    CheckTimes, Counters, Handshakes, Health, InterfaceStatus, NeighbourState, Rates, ReasonCount, Role, ServerEntry,
-    TableFill,
+    CheckTimes, Counters, Handshakes, Health, InterfaceStatus, NeighbourState, NoticeCounts, Quorum, Rates,
+    ReasonCount, Role, ServerEntry, TableFill, VipState, VipStatus,
 };
 use crate::model::{
     ForwardingMethod, Netmask, Protocol, RealServer, SchedulerFlags, SchedulerKind, Service, ServiceId,
@@ -26,10 +26,10 @@ fn server(host: u8, health: Health, check: Option<CheckTimes>) -> ServerEntry {
         counters: Counters { connections: 10, packets: 11, bytes: 12 },
         rates: Rates::default(),
         handshakes: Handshakes { begun: 13, confirmed: 14, retransmitted: 15 },
+        role: if matches!(health, Health::Down { .. }) { Role::Removed } else { Role::Serves },
+        effective_weight: (!matches!(health, Health::Down { .. })).then_some(3),
         health,
         check,
-        role: Role::Serves,
-        effective_weight: Some(3),
         asked: None,
         neighbour: NeighbourState::Local,
     }
@@ -54,7 +54,7 @@ fn status() -> Status {
             server(10, Health::Down { reason: "connection refused".into() }, Some(times)),
             server(11, Health::Unchecked, None),
         ],
-        quorum: None,
+        quorum: Some(Quorum { up: false, weight: 3, quorum: 4, hysteresis: 0 }),
     };
     Status {
         version: "1.0".into(),
@@ -67,6 +67,14 @@ fn status() -> Status {
             up: true,
         }],
         reasons: vec![ReasonCount { reason: "vlan".into(), meaning: String::new(), packets: 5 }],
+        vips: vec![VipStatus {
+            address: [192, 0, 2, 1].into(),
+            prefix: 32,
+            interface: "eth0".into(),
+            state: VipState::Put,
+            announced: 3,
+        }],
+        notices: NoticeCounts { delivered: 20, failed: 21, dropped: 22, waiting: 23 },
         tables: vec![TableFill { table: "connections".into(), used: 6, size: 100 }],
         services: vec![service],
         ..Status::default()
@@ -84,6 +92,9 @@ fn each_number_has_its_line() {
         "lvx_interface_up{interface=\"eth0\"} 1".to_owned(),
         "lvx_interface_attached{interface=\"eth0\",mode=\"native\"} 1".to_owned(),
         "lvx_not_forwarded_packets_total{reason=\"vlan\"} 5".to_owned(),
+        "lvx_vip_present{address=\"192.0.2.1\",interface=\"eth0\"} 1".to_owned(),
+        "lvx_notifications_total{outcome=\"dropped\"} 22".to_owned(),
+        "lvx_service_quorum{service=\"TCP 192.0.2.1:80\"} 0".to_owned(),
         "lvx_table_entries{table=\"connections\"} 6".to_owned(),
         "lvx_table_capacity{table=\"connections\"} 100".to_owned(),
         "lvx_service_connections_total{service=\"TCP 192.0.2.1:80\"} 1".to_owned(),
@@ -95,6 +106,7 @@ fn each_number_has_its_line() {
         format!("lvx_server_syn_retransmits_total{first}}} 15"),
         format!("lvx_server_active_connections{first}}} 7"),
         format!("lvx_server_weight{first}}} 3"),
+        format!("lvx_server_effective_weight{first}}} 0"),
         format!("lvx_server_up{first}}} 0"),
         "lvx_server_up{service=\"TCP 192.0.2.1:80\",server=\"192.0.2.11:80\"} 1".to_owned(),
         format!("lvx_server_down{first},reason=\"refused\"}} 1"),

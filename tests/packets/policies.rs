@@ -3,7 +3,7 @@
 use lb_common::reason::Reason;
 use lb_user::api::{Request, Response, Role, ServerEntry};
 use lb_user::config;
-use lb_user::health::Target;
+use lb_user::health::{Report, Target};
 use lb_user::model::{Protocol, ServiceId, Which};
 use lvx_tests::director::TestDirector;
 use lvx_tests::frame::Packet;
@@ -100,7 +100,7 @@ impl World {
         let id = self.id();
         let event = |(server, healthy): &(usize, bool)| {
             let address = self.servers[*server].parse().expect("an address");
-            (Target { id, address, port: 80 }, *healthy, "as the test says".to_owned())
+            (Target { id, address, port: 80 }, report(*healthy))
         };
         let events: Vec<_> = servers.iter().map(event).collect();
         self.director.director().set_health_many(events);
@@ -275,7 +275,7 @@ fn a_mass_failure_and_recovery_is_one_change_of_each_service() {
         let servers = config.services.iter().flat_map(|service| service.servers.iter().map(|one| (service.id, one)));
         let target =
             |(id, one): (ServiceId, &lb_user::model::RealServer)| Target { id, address: one.address, port: 80 };
-        servers.map(|server| (target(server), healthy, "as the test says".to_owned())).collect::<Vec<_>>()
+        servers.map(|server| (target(server), report(healthy))).collect::<Vec<_>>()
     };
     let last = config.services.last().expect("services").id;
     for (healthy, members) in [(false, 1), (true, 10)] {
@@ -287,4 +287,8 @@ fn a_mass_failure_and_recovery_is_one_change_of_each_service() {
         assert_eq!(director.director().tables().members(&last).count(), members);
         assert!(took < std::time::Duration::from_secs(30), "{took:?}");
     }
+}
+
+fn report(healthy: bool) -> Report {
+    Report { healthy, detail: "as the test says".to_owned(), weight: None }
 }

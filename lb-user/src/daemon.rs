@@ -4,6 +4,7 @@ mod health;
 mod lifecycle;
 mod origin;
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::future;
 use std::io;
@@ -99,14 +100,21 @@ pub async fn run(origin: Origin, places: &Places) -> Result<()> {
     // A file with mistakes is refused before anything is touched.
     let file = origin.read()?;
     logging::start(file.1.log);
-    let vips = vips::spawn().context("cannot look after virtual addresses")?;
+    let vips = OnceCell::new();
     let ended = balance(origin, places, &vips, file).await;
-    vips.end().await;
+    if let Some(vips) = vips.into_inner() {
+        vips.end().await;
+    }
     ended
 }
 
 /// Virtual addresses are put on by it, and taken away by its caller however it ends.
-async fn balance(origin: Origin, places: &Places, vips: &vips::Handle, file: (Option<Text>, Config)) -> Result<()> {
+async fn balance(
+    origin: Origin,
+    places: &Places,
+    vips: &OnceCell<vips::Handle>,
+    file: (Option<Text>, Config),
+) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hangup = signal(SignalKind::hangup())?;
     let failed = |what: String, error: anyhow::Error| {
@@ -128,6 +136,12 @@ async fn balance(origin: Origin, places: &Places, vips: &vips::Handle, file: (Op
         Some(address) => Some(metrics::server::Server::bind(address).await?),
         None => None,
     };
+    let keeper = vips::spawn().map_err(|error| {
+        let root = error.kind() == io::ErrorKind::PermissionDenied;
+        let advice = if root { ": this needs root (CAP_BPF, CAP_NET_ADMIN)" } else { "" };
+        anyhow::Error::new(error).context(format!("cannot look after virtual addresses{advice}"))
+    })?;
+    let vips = vips.get_or_init(|| keeper);
     let mut daemon = Daemon::start(lifecycle, &chosen, vips)?;
     daemon.attach(&chosen.config).await?;
     daemon.keep(&chosen)?;

@@ -70,11 +70,11 @@ fn sysctls_set_by_hand_are_kept_on_top_of_the_config_and_shown_in_the_status() -
     director.configure("[ipvs]\nsecure_tcp = 2\nsloppy_tcp = 1\nlate_threshold = 1\n")?;
     director.start()?;
     let shown = director.does(&["lvx sysctl -n secure_tcp sloppy_tcp late_threshold"])?;
-    assert_eq!(shown, "3\n1\n1\n", "what was set by hand comes after the file, and only that");
+    assert_eq!(shown, "1\n1\n1\n", "what was set by hand stays unless the file says something new of it");
     let status = director.does(&["lvx status"])?;
     let expected = "\nSYSCTLS that are not at their default\n\
         net.ipv4.vs.expire_nodest_conn = 1\n\
-        net.ipv4.vs.secure_tcp = 3\n\
+        net.ipv4.vs.secure_tcp = 1\n\
         net.ipv4.vs.sloppy_tcp = 1\n\
         lvx.late_threshold = 1\n";
     assert!(status.contains(expected), "{status}");

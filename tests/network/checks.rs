@@ -113,7 +113,7 @@ const ROWS: &[Row] = &[
 
 fn config(directory: &Path) -> Result<String> {
     let path = |name: &str| directory.join(name).display().to_string();
-    let mut text = "[defaults.health]\ninterval = '300ms'\ntimeout = '500ms'\n".to_owned();
+    let mut text = "[defaults.health]\nvia = 'address'\ninterval = '300ms'\ntimeout = '500ms'\n".to_owned();
     for Row { protocol, port, v6, health, says: _ } in ROWS {
         let (vip, server) = if *v6 { ("[2001:db8:100::1]", V6) } else { ("172.16.100.1", V4) };
         let health = health.replace("\"CA\"", &format!("{:?}", path("good-ca.pem"))).replace("BROKEN", &path("broken"));

@@ -8,7 +8,6 @@ mod health;
 mod interfaces;
 mod ldirectord;
 mod log;
-mod many_checks;
 mod marks;
 mod metrics;
 mod modes;

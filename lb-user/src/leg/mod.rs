@@ -222,7 +222,9 @@ impl Door {
         };
         switch_on(&socket, level, transparent)?;
         // The port is chosen when the other end is known, so that one serves many of those.
-        switch_on(&socket, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT)?;
+        if kind != Type::RAW {
+            switch_on(&socket, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT)?;
+        }
         socket.bind(&SocketAddr::new(source, 0).into())?;
         Ok(socket)
     }

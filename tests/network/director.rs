@@ -107,11 +107,6 @@ impl Director {
         self.does(&[&format!("kill -{signal} {process}")]).map(drop)
     }
 
-    /// The process that `lvx run` is.
-    pub fn process(&self) -> Result<u32> {
-        self.process.get().context("lvx does not run")
-    }
-
     /// What `lvx` logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.lab.directory().join("lvx.log")).unwrap_or_default()

@@ -1,6 +1,6 @@
 //! `lvx import`: what other programs' files ask for, as LVX' configuration.
 //!
-//! Each kind of file has a reader, which makes a [`draft::Draft`]; `output` writes that. Nothing is left out in
+//! Each kind of file has a reader, which makes a `draft::Draft`; `output` writes that. Nothing is left out in
 //! silence: a reader ends each `match` over keywords with a warning that names the one it does not know.
 
 mod detect;

@@ -27,10 +27,7 @@ pub(in super::super) fn words(target: &Target, check: &Check, passive: Option<&P
 /// The value of `health` for a check and what clients' handshakes say besides.
 pub(super) fn value(check: &Check, target: &Target, passive: Option<&PassiveCheck>) -> Value {
     let mut value = health_value(check, target);
-    let first = match &mut value {
-        Value::Array(checks) => checks.first_mut(),
-        other => Some(other),
-    };
+    let first = if value.is_array() { value.get_mut(0) } else { Some(&mut value) };
     if let (Some(Value::Table(first)), Some(passive)) = (first, passive) {
         first.insert("passive".to_owned(), Value::Table(passive_table(passive)));
     }
